@@ -1,0 +1,214 @@
+"""A program while it runs: its lines, its end, and how it is ended."""
+
+import asyncio
+import os
+import signal
+from collections import deque
+from typing import Self, cast
+
+import structlog
+
+from opsbot.adapters.process.stream import LineStream
+from opsbot.adapters.process.survivor import group_lives, kill_tagged
+
+log = structlog.get_logger(__name__)
+
+TERM_GRACE_S = 2.0
+KILL_GRACE_S = 1.0
+LINGER_S = 0.2
+"""How long lines are awaited after the end of the program while something it left behind holds the pipe."""
+
+CHUNK_BYTES = 16 * 1024
+DRAIN_BYTES = 1024 * 1024  # the largest pipe an ordinary user can have (pipe(7), pipe-max-size)
+QUEUE_LINES = 1000
+POLL_MAX_S = 0.1
+SWEEPS = 5
+
+
+class RunningProcess(asyncio.SubprocessProtocol):
+    """Reads a pipe of our own, not asyncio's: asyncio's end of process waits for whoever else holds the pipe.
+
+    The reader stops while QUEUE_LINES wait, so that a flood stops at the program and not in our memory.
+    """
+
+    def __init__(self, read_fd: int, timeout_s: float, tag: str) -> None:
+        """Own `read_fd` (non-blocking) from now on; `tag` is in the program's environment and in no other's."""
+        self.timed_out = False
+        self._fd = read_fd
+        self._timeout_s = timeout_s
+        self._tag = tag
+        self._loop = asyncio.get_running_loop()
+        self._stream = LineStream()
+        self._lines: deque[str] = deque()
+        self._news = asyncio.Event()
+        self._ended = False
+        self._is_reading = False
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._pid = 0
+        self._exit_status: int | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+
+    @property
+    def exit_status(self) -> int:
+        """See `Process.exit_status`."""
+        if self._exit_status is None:
+            raise RuntimeError("the lines have not ended yet")
+        return self._exit_status
+
+    def __aiter__(self) -> Self:
+        """See `Process`."""
+        return self
+
+    async def __anext__(self) -> str:
+        """Wait for the next line."""
+        while not self._lines:
+            if self._ended:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        line = self._lines.popleft()
+        if len(self._lines) <= QUEUE_LINES // 2:
+            self._read_on()
+        return line
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note that the program runs."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+        self._pid = self._transport.get_pid()
+        self._timers.append(self._loop.call_later(self._timeout_s, self._time_is_over))
+        self._read_on()
+
+    def process_exited(self) -> None:
+        """Take what is in the pipe, and a little later what comes still from whoever else holds it."""
+        assert self._transport is not None  # noqa: S101 asyncio says so
+        self._exit_status = self._transport.get_returncode()
+        self._forget_timers()
+        drained = 0
+        while not self._ended and drained < DRAIN_BYTES and (n_bytes := self._read()):
+            drained += n_bytes
+        self._timers.append(self._loop.call_later(LINGER_S, self.end))
+
+    # Reading
+
+    def _read_on(self) -> None:
+        if not self._is_reading and not self._ended and self._fd >= 0:
+            self._loop.add_reader(self._fd, self._read)
+            self._is_reading = True
+
+    def _pause(self) -> None:
+        if self._is_reading:
+            self._loop.remove_reader(self._fd)
+            self._is_reading = False
+
+    def _read(self) -> int:
+        try:
+            chunk = os.read(self._fd, CHUNK_BYTES) if self._fd >= 0 else b""
+        except BlockingIOError:
+            return 0
+        self._lines += self._stream.feed(chunk)
+        if not chunk:
+            self._close_pipe()
+            if self._exit_status is not None:
+                self.end()
+        elif len(self._lines) >= QUEUE_LINES:
+            self._pause()
+        self._news.set()
+        return len(chunk)
+
+    def _close_pipe(self) -> None:
+        self._pause()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def end(self) -> None:
+        """End the lines."""
+        if self._ended:
+            return
+        self._close_pipe()
+        self._lines += self._stream.end()
+        self._ended = True
+        self._forget_timers()
+        self._news.set()
+
+    # Ending
+
+    async def aclose(self) -> None:
+        """End the program's group if any of it still runs, and what left the group if the program did not end by itself.
+
+        What a program started in a session of its own and left running when it ended in peace is a service, and stays.
+        """
+        is_cut_short = self._exit_status is None or self.timed_out
+        self.end()
+        if self._pid == 0:
+            return
+        try:
+            await self._end_group()
+            if is_cut_short:
+                await self._sweep()
+        except asyncio.CancelledError:  # whoever waits for us is in a hurry
+            self._signal(signal.SIGKILL)
+            raise
+        finally:
+            if self._transport is not None:
+                self._transport.close()
+
+    async def _end_group(self) -> None:
+        for number, grace_s in ((signal.SIGTERM, TERM_GRACE_S), (signal.SIGKILL, KILL_GRACE_S)):
+            if not self._signal(number) or await self._is_gone_within(grace_s):
+                return
+        log.warning("process group left behind", group=self._pid)
+
+    async def _sweep(self) -> None:
+        for _ in range(SWEEPS):
+            if not await asyncio.to_thread(kill_tagged, self._tag):
+                return
+            await asyncio.sleep(POLL_MAX_S / 4)
+
+    async def _is_gone_within(self, limit_s: float) -> bool:
+        deadline_s = self._loop.time() + limit_s
+        delay_s = 0.002
+        while not await self._is_gone():
+            if self._loop.time() >= deadline_s:
+                return False
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, POLL_MAX_S)
+        return True
+
+    async def _is_gone(self) -> bool:
+        if self._exit_status is None:
+            return False
+        return not self._signal(0) or not await asyncio.to_thread(group_lives, self._pid)
+
+    def _signal(self, number: int) -> bool:
+        """Signal the group; False when there is none any more."""
+        if self._exit_status is not None and self._is_recycled():
+            return False
+        try:
+            os.killpg(self._pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # it became another user (sudo)
+            return True
+        return True
+
+    def _is_recycled(self) -> bool:
+        """Tell whether our number, free since the program was reaped, is a stranger's: while our group lives, it cannot be."""
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def _time_is_over(self) -> None:
+        self.timed_out = True
+        self._signal(signal.SIGTERM)
+        self._timers.append(self._loop.call_later(TERM_GRACE_S, self._signal, signal.SIGKILL))
+
+    def _forget_timers(self) -> None:
+        while self._timers:
+            self._timers.pop().cancel()

@@ -1,0 +1,13 @@
+"""Log files, followed through rotation, truncation and restarts.
+
+Who does what, from the outside in:
+
+- `source`: the port, on the event loop; owns the reader's thread.
+- `thread`: the reader's thread: waits for a wake-up, lets the reader work, hands batches over.
+- `reader`: one turn after the other over all files; can be driven without a thread.
+- `ledger`: which file is which: newcomers, renamed ones, copies, those that are gone.
+- `parcel`: gathers what becomes the next batch.
+- `tracked`: one open file: reads whole lines from a verified position.
+- `place`: which paths a pattern means, and which names are rotations of which log.
+- `watch`: wake-ups by the operating system; a hint, never the truth.
+"""

@@ -1,0 +1,87 @@
+"""Which file is a copy of which: what copy-and-truncate leaves behind must not be read twice, nor lost.
+
+A copy *follows* its original: as long as the original is intact, all that is in the copy will be read there. When the original
+is truncated, the copy is read on from where the original had been read to.
+"""
+
+import os
+from collections.abc import Iterable
+
+from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.tracked import Tracked
+
+STRANGER_BYTES = 4096
+"""Files whose names are unrelated count as copies only from so many equal bytes on: many logs begin with the same lines."""
+
+
+def original_of(copy: Tracked, candidates: Iterable[Tracked]) -> Tracked | None:
+    """Find the file whose content a newcomer repeats."""
+    for original in candidates:
+        if original is not copy and not _follows(original, copy) and _repeats(copy, original):
+            return original
+    return None
+
+
+def _follows(tracked: Tracked | None, leader: Tracked) -> bool:
+    while tracked is not None and tracked is not leader:
+        tracked = tracked.original
+    return tracked is leader
+
+
+def _repeats(copy: Tracked, original: Tracked) -> bool:
+    is_rotated = copy.family == original.family and copy.path != copy.family
+    consumed = original.cursor
+    if not is_rotated and (consumed.offset < STRANGER_BYTES or _still_stands(copy, original)):
+        return False
+    if copy.cursor.offset > consumed.offset:
+        return False
+    if 0 < consumed.offset <= copy.size:
+        return copy.holds(consumed) and (is_rotated or _same_bytes(copy, original, 0))
+    return _is_beginning(copy, original, MARKER_BYTES if consumed.offset else 1)
+
+
+def _still_stands(copy: Tracked, original: Tracked) -> bool:
+    """Say whether the newcomer took the name of a file that was only renamed: then it is the next log and no copy."""
+    return copy.family == original.family and original.fd is not None and os.fstat(original.fd).st_nlink > 0
+
+
+def _is_beginning(copy: Tracked, original: Tracked, least_bytes: int) -> bool:
+    """Say whether the copy, which is shorter, is what the original begins with: it may still be growing."""
+    size = copy.size
+    if size < least_bytes or original.fd is None:
+        return False
+    return _same_bytes(copy, original, 0) and _same_bytes(copy, original, max(0, size - MARKER_BYTES))
+
+
+def _same_bytes(one: Tracked, other: Tracked, offset: int) -> bool:
+    if one.fd is None or other.fd is None:
+        return False
+    size = min(MARKER_BYTES, one.size - offset)
+    return os.pread(one.fd, size, offset) == os.pread(other.fd, size, offset)
+
+
+def is_at_end(original: Tracked) -> bool:
+    """Say whether everything that is in the file was read, and that it is still the same file."""
+    return original.fd is None or (original.size == original.reached and original.holds(original.cursor))
+
+
+def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> None:
+    """Move a copy on to where its original, which is at its end, was read; a copy that holds more gets a life of its own.
+
+    `size` is the copy's, taken before the original was looked at: what was in the copy by then stood in the original before.
+    """
+    consumed = original.cursor
+    if copy.fd is None:
+        return
+    if consumed.offset <= size and copy.holds(consumed):
+        copy.move_to(consumed)
+        is_same = size <= original.reached
+    elif consumed.offset > size and (original.fd is None or _is_beginning(copy, original, 1)):
+        copy.move_to(Cursor.at_last_line(copy.fd, size, max_line_bytes))
+        is_same = True
+    else:
+        is_same = False
+    if is_same:
+        copy.reached = size
+    else:
+        copy.original = None

@@ -1,0 +1,87 @@
+"""What the next batch will hold."""
+
+from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.tracked import Identity, Tracked
+from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.core.log import Batch, Checkpoint, Gap, Record
+from opsbot.core.ports import Clock
+
+
+class Parcel:
+    """Gathers records and progress until they are worth a batch.
+
+    Records leave at the end of the turn that found them. Progress without records, which only spares work after a restart,
+    leaves after `flush_s` or `flush_bytes`.
+    """
+
+    def __init__(self, source: str, tuning: Tuning, clock: Clock) -> None:
+        """Start empty."""
+        self._source = source
+        self._tuning = tuning
+        self._clock = clock
+        self._records: list[Record] = []
+        self._checkpoints: dict[Identity, Checkpoint] = {}
+        self._forgotten: dict[Identity, None] = {}
+        self._gaps: list[Gap] = []
+        self._progress_bytes = 0
+        self._since_s: float | None = None
+
+    def record(self, record: Record) -> None:
+        """Take a record, and that its file was consumed up to the end of it."""
+        self._records.append(record)
+        self._note(record.checkpoint)
+
+    def advance(self, tracked: Tracked, cursor: Cursor, size: int = 0) -> None:
+        """Note that the file was consumed up to the cursor, `size` bytes further than before."""
+        self._progress_bytes += size
+        self._note(tracked.checkpoint(self._source, cursor))
+
+    def _note(self, checkpoint: Checkpoint) -> None:
+        identity = (checkpoint.device, checkpoint.inode)
+        self._checkpoints[identity] = checkpoint
+        self._forgotten.pop(identity, None)
+        self._start()
+
+    def forget(self, identity: Identity) -> None:
+        """Note that the file is gone and was consumed."""
+        self._checkpoints.pop(identity, None)
+        self._forgotten[identity] = None
+        self._start()
+
+    def gap(self, gap: Gap) -> None:
+        """Note that something could not be read."""
+        self._gaps.append(gap)
+        self._start()
+
+    def _start(self) -> None:
+        if self._since_s is None:
+            self._since_s = self._clock.monotonic_s()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it must leave in the middle of a turn."""
+        return len(self._records) >= self._tuning.batch_records
+
+    def due_in_s(self) -> float | None:
+        """Say when it should leave, None when there is nothing in it."""
+        if self._since_s is None:
+            return None
+        if self._records or self._gaps or self._progress_bytes >= self._tuning.flush_bytes:
+            return 0.0
+        return max(0.0, self._since_s + self._tuning.flush_s - self._clock.monotonic_s())
+
+    def close(self) -> Batch | None:
+        """Make the batch, None when there is nothing to say; the next parcel starts empty."""
+        if self._since_s is None:
+            return None
+        batch = Batch(
+            source=self._source,
+            records=tuple(self._records),
+            checkpoints=tuple(self._checkpoints.values()),
+            forgotten=tuple(self._forgotten),
+            gaps=tuple(self._gaps),
+            observed_at=self._clock.now(),
+        )
+        self._records, self._gaps, self._checkpoints, self._forgotten = [], [], {}, {}
+        self._progress_bytes, self._since_s = 0, None
+        return batch

@@ -1,0 +1,163 @@
+"""Which files a path or a glob means, and which names are rotations of which log."""
+# ruff: noqa: PTH  strings and not Path objects: every sweep handles all paths, and there may be ten thousand
+
+import fnmatch
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_DATE = r"\d{4}[-_.]?\d\d[-_.]?\d\d(?:[-_.T]?\d\d[-_.:]?\d\d(?:[-_.:]?\d\d)?)?"
+_ROTATED = (
+    # app.log.1  app.log-20261120  app.log.2026-11-20  app.log-20261120.1  app.log.old  app.log~
+    re.compile(rf"(?P<stem>.+?)(?P<end>)(?:(?:[._-]{_DATE})?(?:\.\d{{1,4}})|[._-]{_DATE}|\.old|\.bak|~)"),
+    # bob-out__2026-11-20_00-00-00.log (pm2-logrotate)  app-20261120.log  app.1.log (logrotate with `extension`)
+    re.compile(rf"(?P<stem>.+?)(?:__\d[\w.:-]*|[._-]{_DATE}(?:\.\d{{1,4}})?|\.\d{{1,4}})(?P<end>\.[A-Za-z]\w*)"),
+)
+_MAGIC = re.compile(r"[*?[]")
+_COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
+_NAMES_KEPT = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file that belongs to a place.
+
+    `family` is the log it belongs to: its own path, or for a rotated file the path it had before. `is_matched` says that the
+    pattern names it; a rotated file may belong to a place without that. `real` is the path that events about it carry.
+    """
+
+    path: str
+    family: str
+    is_matched: bool
+    real: str
+    status: os.stat_result | None = None
+    error: str = ""
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode."""
+        return (self.status.st_dev, self.status.st_ino) if self.status else (0, 0)
+
+
+@dataclass(slots=True)
+class Listing:
+    """What stands at a place now: its files, and the identity of every directory that could be listed."""
+
+    entries: list[Entry] = field(default_factory=list)
+    homes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    watched: set[str] = field(default_factory=set)
+
+
+def original_names(name: str) -> Iterator[str]:
+    """Give the names that a file may have had before it was rotated; compressed files have none.
+
+    >>> list(original_names("bob-out__2026-11-20_00-00-00.log")), list(original_names("app.log.1"))
+    (['bob-out.log'], ['app.log'])
+    >>> list(original_names("bob-out-2.log"))
+    []
+    """
+    for pattern in _ROTATED:
+        if found := pattern.fullmatch(name):
+            yield found["stem"] + found["end"]
+
+
+def directory_of(path: str) -> str:
+    """Give the directory part of a path."""
+    return os.path.dirname(path)
+
+
+def name_of(path: str) -> str:
+    """Give the last part of a path."""
+    return os.path.basename(path)
+
+
+def status_of(path: str) -> os.stat_result:
+    """Look at what stands at a path, behind symbolic links."""
+    return os.stat(path)
+
+
+class Place:
+    """A path or a glob pattern (`*`, `?`, `[…]`, and `**` for directories at any depth)."""
+
+    def __init__(self, pattern: str) -> None:
+        """Understand the pattern; relative ones start from the working directory."""
+        self.pattern = os.path.abspath(pattern)
+        self.is_glob = bool(_MAGIC.search(self.pattern))
+        self._directories, self._file = os.path.split(self.pattern)
+        self._matches = re.compile(fnmatch.translate(self._file)).match if self.is_glob else self._file.__eq__
+        self._names: dict[str, tuple[str, bool] | None] = {}
+
+    def family_name(self, name: str) -> tuple[str, bool] | None:
+        """Give the name of the log that a file name belongs to and whether the pattern names it, None for strangers."""
+        if name not in self._names:
+            if len(self._names) > _NAMES_KEPT:
+                self._names.clear()
+            self._names[name] = self._classify(name)
+        return self._names[name]
+
+    def _classify(self, name: str) -> tuple[str, bool] | None:
+        if name.endswith(_COMPRESSED) and not self._file.endswith(_COMPRESSED):
+            return None
+        is_matched = bool(self._matches(name)) and not (name.startswith(".") and not self._file.startswith("."))
+        for original in original_names(name):
+            if self._matches(original) and (self.is_glob or not is_matched):
+                return original, is_matched
+        return (name, True) if is_matched else None
+
+    def family(self, path: str) -> str | None:
+        """Give the path of the log that a path belongs to, None for strangers."""
+        directory, name = os.path.split(path)
+        found = self.family_name(name)
+        return os.path.join(directory, found[0]) if found else None
+
+    def look(self) -> Listing:
+        """Look at the file system; what cannot be looked at is left out of `homes`."""
+        listing = Listing()
+        for directory in self._expand(listing):
+            self._list_directory(directory, listing)
+        listing.entries.sort(key=lambda entry: (not entry.is_matched, entry.path != entry.family, entry.path))
+        return listing
+
+    def _expand(self, listing: Listing) -> list[str]:
+        """Give the directories that may hold the files, and note which must be watched to see new ones appear."""
+        fixed = self._directories
+        while _MAGIC.search(fixed):
+            fixed = os.path.dirname(fixed)
+        existing = fixed
+        while not os.path.isdir(existing) and existing != os.path.dirname(existing):
+            existing = os.path.dirname(existing)
+        listing.watched.add(os.path.realpath(existing))
+        if existing != fixed:
+            return []
+        level, found = fixed, [fixed]
+        for part in self._directories[len(fixed) :].strip("/").split("/"):
+            level = os.path.join(level, part) if part else level
+            found = [path.rstrip("/") or "/" for path in glob.glob(os.path.join(level, ""), recursive=True)]
+            listing.watched.update(os.path.realpath(path) for path in found)
+        return found
+
+    def _list_directory(self, directory: str, listing: Listing) -> None:
+        real = os.path.realpath(directory)
+        try:
+            status = os.stat(directory)
+            with os.scandir(directory) as names:
+                known = [(item, found) for item in names if (found := self.family_name(item.name))]
+        except OSError:
+            return
+        listing.homes[directory] = (status.st_dev, status.st_ino)
+        for item, (family, is_matched) in known:
+            path = os.path.join(directory, item.name)
+            target = os.path.realpath(path) if item.is_symlink() else os.path.join(real, item.name)
+            if os.path.dirname(target) != real and os.path.isdir(os.path.dirname(target)):
+                listing.watched.add(os.path.dirname(target))
+            listing.entries.append(_entry(path, os.path.join(directory, family), target, is_matched=is_matched))
+
+
+def _entry(path: str, family: str, real: str, *, is_matched: bool) -> Entry:
+    try:
+        status = status_of(path)
+    except OSError as error:
+        return Entry(path=path, family=family, is_matched=is_matched, real=real, error=error.strerror or str(error))
+    return Entry(path=path, family=family, is_matched=is_matched, real=real, status=status)

@@ -1,0 +1,227 @@
+"""Reads all files of one place, turn by turn; needs no thread, and runs in one."""
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from opsbot.adapters.sources.file import lineage, rescue, retirement
+from opsbot.adapters.sources.file.complaint import Complaints
+from opsbot.adapters.sources.file.ledger import Ledger
+from opsbot.adapters.sources.file.parcel import Parcel
+from opsbot.adapters.sources.file.place import Place, name_of
+from opsbot.adapters.sources.file.resumption import Resumption
+from opsbot.adapters.sources.file.tracked import Block, Buffer, Identity, RewrittenError, Tracked
+from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.core.log import Batch, Checkpoint, Match, Record
+from opsbot.core.ports import Clock, Matcher
+
+ReadFrom = Literal["end", "beginning"]
+
+_RECENT_FILES = 64
+_PASS_BYTES = 8 * 1024 * 1024
+"""After so many bytes a pass over the files is interrupted, so that wake-ups and the wish to stop are seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a reader shall read: see FileSource for the meaning of each."""
+
+    source: str
+    pattern: str
+    matcher: Matcher
+    checkpoints: Sequence[Checkpoint]
+    clock: Clock
+    read_from: ReadFrom = "end"
+    refused: Collection[Identity] = ()
+    tuning: Tuning = field(default_factory=Tuning)
+
+
+class Reader:
+    """Follows the files and emits batches; `emit` may block, and its exceptions end the turn.
+
+    `between` is called with the path after a file was read to its end and before anything else looks at it: a test can let
+    the world change there.
+    """
+
+    def __init__(self, task: Task, emit: Callable[[Batch], None], between: Callable[[str], None] = lambda _: None) -> None:
+        """Touch nothing; `reconcile` opens the files."""
+        self._task = task
+        self._tuning = task.tuning
+        self._emit = emit
+        self._between = between
+        self._place = Place(task.pattern)
+        self._parcel = Parcel(task.source, task.tuning, task.clock)
+        self._complaints = Complaints(task.source)
+        resumption = Resumption(task.checkpoints, self._place, self._parcel)
+        self._ledger = Ledger(self._place, self._parcel, resumption, task.tuning, task.clock)
+        self._buffer = Buffer()
+        self._recent: OrderedDict[Tracked, None] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all files."""
+        for tracked in self._ledger.files.values():
+            tracked.close()
+
+    @property
+    def directories(self) -> set[str]:
+        """The directories in which something may happen that matters, as of the last `reconcile`."""
+        return self._ledger.watched
+
+    def due_in_s(self) -> float | None:
+        """Say when `flush_due` has something to do, None when there is nothing to wait for."""
+        return self._parcel.due_in_s()
+
+    def reconcile(self) -> None:
+        """Compare everything with the file system; the next turns read what is new."""
+        task = self._task
+        from_beginning = task.read_from == "beginning"
+        self._ledger.reconcile(refused=task.refused, from_beginning=from_beginning, complaints=self._complaints)
+        for tracked in retirement.retiring(self._ledger, task.clock.monotonic_s()):
+            self._retire(tracked)
+        retirement.shed(self._ledger)
+
+    def touch(self, paths: Iterable[str]) -> bool:
+        """Take note that something was written to these files; True when `reconcile` is needed to know them."""
+        is_unknown = False
+        for path in paths:
+            tracked = self._ledger.by_real_path.get(path)
+            if tracked is not None:
+                self._ledger.mark(tracked)
+            elif self._place.family_name(name_of(path)) is not None:
+                is_unknown = True
+        return is_unknown
+
+    def is_relevant(self, path: str) -> bool:
+        """Say whether a change of this name in a directory can matter."""
+        return path in self._ledger.by_real_path or self._place.family_name(name_of(path)) is not None
+
+    def turn(self) -> bool:
+        """Let every file that may have something new have its share; True when there is more to read at once."""
+        is_moving = False
+        read_bytes = 0
+        for tracked in list(self._ledger.dirty):
+            if tracked in self._ledger.dirty and self._may_read(tracked):
+                is_moving = True
+                read_bytes += self._read(tracked)
+            if read_bytes >= _PASS_BYTES:
+                break
+        self.flush_due()
+        return is_moving and bool(self._ledger.dirty)
+
+    def flush_due(self) -> None:
+        """Hand over what is due."""
+        if self._parcel.due_in_s() == 0.0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over everything now."""
+        batch = self._parcel.close()
+        if batch is not None:
+            self._emit(batch)
+
+    def _may_read(self, tracked: Tracked) -> bool:
+        if any(not other.is_drained for other in self._ledger.ahead_of(tracked)):
+            return False
+        if not tracked.is_checked and tracked.size > tracked.cursor.offset:
+            self._check(tracked)
+        original = tracked.original
+        if original is None:
+            return True
+        size = tracked.size
+        if not lineage.is_at_end(original):
+            self._ledger.mark(original)
+            return False
+        before = tracked.cursor
+        lineage.follow(tracked, original, size, self._tuning.max_line_bytes)
+        if tracked.cursor != before:
+            self._parcel.advance(tracked, tracked.cursor)
+        if tracked.original is None:
+            return True
+        self._drained(tracked)
+        return False
+
+    def _check(self, tracked: Tracked) -> None:
+        """See whether a newcomer that has content now is a copy of what we read, or are about to read, elsewhere."""
+        tracked.is_checked = True
+        relatives = [each for each in self._ledger.files.values() if each.family == tracked.family]
+        tracked.original = lineage.original_of(tracked, [*relatives, *self._recent])
+
+    def _read(self, tracked: Tracked) -> int:
+        total = 0
+        try:
+            if tracked.fd is None and not tracked.reopen(tracked.path):
+                self._drained(tracked)
+                return 0
+            while total < self._tuning.turn_bytes:
+                block = tracked.next_block(self._buffer, self._tuning.chunk_bytes, self._tuning.max_line_bytes)
+                if block is None:
+                    self._drained(tracked)
+                    self._between(tracked.path)
+                    break
+                total += self._consume(tracked, block)
+            else:
+                self._ledger.dirty.pop(tracked)
+                self._ledger.mark(tracked)
+        except RewrittenError:
+            self._begin_anew(tracked)
+        except OSError as error:
+            self._complaints.lost(tracked.path, error.strerror or str(error))
+            self._drained(tracked)
+        return total
+
+    def _drained(self, tracked: Tracked) -> None:
+        tracked.is_drained = True
+        self._ledger.dirty.pop(tracked, None)
+
+    def _begin_anew(self, tracked: Tracked) -> None:
+        self.reconcile()
+        for newcomer in [each for each in self._ledger.files.values() if not each.is_checked]:
+            if newcomer is not tracked and newcomer.size > newcomer.cursor.offset:
+                self._check(newcomer)
+        rescue.begin_anew(self._ledger, tracked, self._task.refused)
+
+    def _consume(self, tracked: Tracked, block: Block) -> int:
+        before = tracked.cursor.offset
+        matches = self._task.matcher.scan(block.data)
+        for (start, end), same_line in itertools.groupby(matches, key=lambda match: (match.start, match.end)):
+            self._parcel.record(self._record(tracked, block, (start, end), same_line))
+            if self._parcel.is_full:
+                self.flush()
+        tracked.move_to(block.end)
+        tracked.grown_at_s = self._task.clock.monotonic_s()
+        self._recent[tracked] = None
+        self._recent.move_to_end(tracked)
+        if len(self._recent) > _RECENT_FILES:
+            self._recent.popitem(last=False)
+        self._parcel.advance(tracked, tracked.cursor, tracked.cursor.offset - before)
+        return tracked.cursor.offset - before
+
+    def _record(self, tracked: Tracked, block: Block, span: tuple[int, int], matches: Iterable[Match]) -> Record:
+        start, end = span
+        text = bytes(block.data[start:end]).decode("utf-8", "replace")
+        return Record(
+            path=tracked.shown,
+            offset=block.offset + start,
+            text=text.removesuffix("\r"),
+            rules=tuple(match.rule for match in matches),
+            checkpoint=tracked.checkpoint(self._task.source, block.cursor_after(end)),
+        )
+
+    def _retire(self, tracked: Tracked) -> None:
+        """Close a rotated file; nobody will finish its last line any more, so that is taken as it is."""
+        try:
+            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if self._ends_here(tracked) else None
+        except (OSError, RewrittenError):
+            block = None
+        if block is not None:
+            self._consume(tracked, block)
+        retirement.retire(self._ledger, tracked)
+
+    def _ends_here(self, tracked: Tracked) -> bool:
+        return tracked.original is None and not (tracked.is_found and tracked.is_matched)

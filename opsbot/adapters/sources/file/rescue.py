@@ -1,0 +1,78 @@
+"""What to do when a file no longer holds what was read from it: find the copy that does."""
+
+import os
+from collections.abc import Collection, Iterator
+
+from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.ledger import Ledger
+from opsbot.adapters.sources.file.place import Entry, directory_of
+from opsbot.adapters.sources.file.tracked import Identity, Tracked
+from opsbot.core.log import Gap
+
+_LOOKED_AT = 64
+"""So many strangers in the directory, the newest ones, may be the copy."""
+
+
+def begin_anew(ledger: Ledger, tracked: Tracked, refused: Collection[Identity]) -> None:
+    """Read a truncated file from its beginning, after the rest of its old content, if a copy of that is to be found.
+
+    The ledger has been reconciled since the truncation, and copies among its files have been told to follow.
+    """
+    old, lost = tracked.cursor, tracked.reached - tracked.cursor.offset
+    if old.offset and tracked.holds(old):  # only the unfinished line behind it was cut off
+        tracked.move_to(old)
+        return
+    copies = [each for each in ledger.files.values() if each.original is tracked]
+    is_rescued = False
+    for copy in copies:
+        copy.original = None
+        is_rescued |= _resume(ledger, copy, old)
+    is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old, refused)
+    if lost and not is_rescued:
+        ledger.parcel.gap(Gap(tracked.path, "truncated before the end of its last line was read", lost))
+    tracked.move_to(Cursor())
+    ledger.move_to_end(tracked)
+    ledger.parcel.advance(tracked, tracked.cursor)
+
+
+def _resume(ledger: Ledger, copy: Tracked, old: Cursor) -> bool:
+    ledger.mark(copy)
+    copy.is_drained = False
+    if not copy.holds(old):
+        return False
+    copy.move_to(old)
+    return True
+
+
+def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor, refused: Collection[Identity]) -> bool:
+    """Look for the copy under a name that no rotation would give; only equal bytes tell."""
+    if len(old.marker) < MARKER_BYTES:
+        return False
+    for path in _newest_strangers(ledger, directory_of(tracked.path), old.offset):
+        try:
+            copy = Tracked.open(Entry(path=path, family=tracked.family, is_matched=False, real=path))
+        except OSError:
+            continue
+        if copy.identity not in ledger.files and copy.identity not in refused and copy.holds(old):
+            copy.move_to(old)
+            copy.is_found = False
+            copy.is_checked = True
+            copy.grown_at_s = tracked.grown_at_s
+            ledger.admit(copy)
+            return True
+        copy.close()
+    return False
+
+
+def _newest_strangers(ledger: Ledger, directory: str, least_bytes: int) -> Iterator[str]:
+    found: list[tuple[int, str]] = []
+    try:
+        with os.scandir(directory) as items:
+            for item in items:
+                if ledger.place.family_name(item.name) is None and item.is_file(follow_symlinks=False):
+                    status = item.stat(follow_symlinks=False)
+                    if status.st_size >= least_bytes:
+                        found.append((status.st_mtime_ns, item.path))
+    except OSError:
+        return
+    yield from (path for _, path in sorted(found, reverse=True)[:_LOOKED_AT])

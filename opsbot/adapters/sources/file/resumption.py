@@ -1,0 +1,74 @@
+"""Finding again, after a restart, what the checkpoints speak of."""
+
+from collections.abc import Sequence
+
+from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.parcel import Parcel
+from opsbot.adapters.sources.file.place import Listing, Place, directory_of
+from opsbot.adapters.sources.file.tracked import Identity, Tracked
+from opsbot.core.log import Checkpoint, Gap
+
+
+class Resumption:
+    """The checkpoints whose files have not been met yet."""
+
+    def __init__(self, checkpoints: Sequence[Checkpoint], place: Place, parcel: Parcel) -> None:
+        """Remember them all."""
+        self._place = place
+        self._parcel = parcel
+        self._open: dict[Identity, Checkpoint] = {(each.device, each.inode): each for each in checkpoints}
+        self._families = {place.family(each.path) for each in checkpoints}
+
+    def knows(self, family: str) -> bool:
+        """Say whether this log was read before: then a file of it without a checkpoint is newer than the checkpoints."""
+        return family in self._families
+
+    def claim(self, tracked: Tracked) -> bool:
+        """Let a file go on from its own checkpoint, if it is still the file that the checkpoint speaks of."""
+        checkpoint = self._open.get(tracked.identity)
+        return checkpoint is not None and self._resume(tracked, checkpoint)
+
+    def adopt(self, tracked: Tracked) -> bool:
+        """Let a file go on from the checkpoint of another that it holds the content of: a copy, a restored or moved file."""
+        for checkpoint in self._open.values():
+            if self._may_stand_for(tracked, checkpoint) and self._resume(tracked, checkpoint):
+                return True
+        return False
+
+    def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint) -> bool:
+        if not checkpoint.marker:
+            return False
+        if len(checkpoint.marker) == MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
+            return True
+        # A few bytes may be equal by chance, above all at the beginning of the next log; in a rotated file they are proof.
+        return tracked.path != tracked.family and tracked.family == self._place.family(checkpoint.path)
+
+    def _resume(self, tracked: Tracked, checkpoint: Checkpoint) -> bool:
+        cursor = Cursor(checkpoint.offset, checkpoint.marker)
+        if not tracked.holds(cursor):
+            return False
+        tracked.move_to(cursor)
+        tracked.is_claimed = True
+        identity = (checkpoint.device, checkpoint.inode)
+        del self._open[identity]
+        if identity != tracked.identity:
+            self._parcel.forget(identity)
+        return True
+
+    def settle(self, listing: Listing, live: dict[str, Tracked], present: set[Identity]) -> None:
+        """Give up the checkpoints whose files would have been met by now, and say what is missing."""
+        for identity, checkpoint in list(self._open.items()):
+            family = self._place.family(checkpoint.path)
+            if family is not None and not self._is_hopeless(checkpoint, family, listing, live):
+                continue
+            del self._open[identity]
+            if identity not in present:
+                self._parcel.forget(identity)
+            if family == checkpoint.path and not live[family].is_claimed:
+                what = "truncated or rewritten" if identity == live[family].identity else "replaced"
+                self._parcel.gap(Gap(checkpoint.path, f"{what} while nobody was reading; what was not read is not to be found"))
+
+    def _is_hopeless(self, checkpoint: Checkpoint, family: str, listing: Listing, live: dict[str, Tracked]) -> bool:
+        if directory_of(checkpoint.path) not in listing.homes:
+            return False
+        return family in live or checkpoint.path != family

@@ -1,0 +1,42 @@
+"""Closing what is no longer written to."""
+
+import os
+import resource
+from collections.abc import Iterator
+
+from opsbot.adapters.sources.file.ledger import Ledger
+from opsbot.adapters.sources.file.tracked import Tracked
+
+_AWAY_KEPT = 64
+"""So many closed files that are nowhere to be seen are remembered, in case they come back."""
+
+
+def retiring(ledger: Ledger, now_s: float) -> Iterator[Tracked]:
+    """Give the rotated files that have been quiet for long enough."""
+    for tracked in list(ledger.files.values()):
+        is_quiet = tracked.is_drained and tracked not in ledger.dirty
+        is_over = not tracked.is_live and now_s - tracked.grown_at_s >= ledger.tuning.rotate_wait_s
+        if is_quiet and is_over and tracked.fd is not None:
+            yield tracked
+
+
+def retire(ledger: Ledger, tracked: Tracked) -> None:
+    """Close a rotated file; forget it when it was deleted."""
+    if tracked.fd is not None and os.fstat(tracked.fd).st_nlink == 0:
+        ledger.drop(tracked)
+        return
+    tracked.close()
+    away = [each for each in ledger.files.values() if each.fd is None and not each.is_found]
+    for oldest in sorted(away, key=lambda each: each.grown_at_s)[: max(0, len(away) - _AWAY_KEPT)]:
+        ledger.drop(oldest)
+
+
+def shed(ledger: Ledger) -> None:
+    """Close the files that have been quiet for longest, when too many are open."""
+    limit = ledger.tuning.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+    opened = [each for each in ledger.files.values() if each.fd is not None]
+    if len(opened) <= limit:
+        return
+    quiet = [each for each in opened if each.is_drained and each.is_found and each not in ledger.dirty]
+    for tracked in sorted(quiet, key=lambda each: each.grown_at_s)[: len(opened) - limit]:
+        tracked.close()

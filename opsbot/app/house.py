@@ -1,0 +1,246 @@
+"""All parts of one daemon, put together: reads down as start-up; the stack around it reads up as shutdown."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, cast
+from uuid import uuid4
+
+import structlog
+
+from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.journal.account_log import AccountLogFile
+from opsbot.adapters.matching.regex import RegexMatcher
+from opsbot.adapters.process.runner import ProcessRunner
+from opsbot.adapters.rendering.qr import QrPng
+from opsbot.adapters.sources.file import FileSource
+from opsbot.adapters.sources.tail import read_tail
+from opsbot.adapters.stores.sqlite import SqliteStore
+from opsbot.app.channels import Surroundings, link_of
+from opsbot.app.insight import Insight
+from opsbot.app.scenes import Cast, access_of, cast_of, owner_route
+from opsbot.app.web import serve_pages
+from opsbot.config.model import Configuration
+from opsbot.core.access import Access
+from opsbot.core.catalogue import text
+from opsbot.core.change import Job
+from opsbot.core.context import PartState
+from opsbot.core.errors import CommandError, Problem
+from opsbot.core.output import File
+from opsbot.core.ports import Store
+from opsbot.core.redact import Redactor
+from opsbot.core.scene import Route, Scene
+from opsbot.loader import Loader
+from opsbot.pipeline.account import AccountKeeper
+from opsbot.pipeline.ask import Asks
+from opsbot.pipeline.context import Daemon
+from opsbot.pipeline.hooks import Hooks, Manners
+from opsbot.pipeline.job import Jobs
+from opsbot.pipeline.notify import Notifier
+from opsbot.pipeline.obey import Obey
+from opsbot.pipeline.parts import Parts
+from opsbot.pipeline.rendering import Renderer
+from opsbot.pipeline.schedule import Schedule
+from opsbot.pipeline.supervise import Attempt, supervise
+from opsbot.pipeline.watch import Listener, Watch, listeners_of
+
+if TYPE_CHECKING:
+    from opsbot.adapters.channels.local import LocalChannel
+
+log = structlog.get_logger(__name__)
+
+KEEP_DAYS = 14
+STOP_HOOK_TIMEOUT_S = 5.0
+
+
+@asynccontextmanager
+async def open_house(configuration: Configuration) -> AsyncIterator["House"]:
+    """Open the store, put the parts together, serve the pages; all tasks end with the context.
+
+    Raises:
+        ConfigError: the operations do not fit the configuration.
+        StateError: the state cannot be used, or a port is taken.
+    """
+    access = access_of(configuration)
+    cast = cast_of(configuration, access, Loader(configuration.operation_dirs))
+    async with SqliteStore(configuration.state_dir / "opsbot.db") as store, asyncio.TaskGroup() as group:
+        house = House(configuration, access, cast, store, group)
+        async with serve_pages(configuration, house.links) as pages:
+            house.pages = pages
+            yield house
+
+
+class House:
+    """The parts of one daemon and how they know each other."""
+
+    def __init__(self, configuration: Configuration, access: Access, cast: Cast, store: Store, group: asyncio.TaskGroup) -> None:
+        """Put everything together; nothing runs before `start`."""
+        clock = SystemClock()
+        qr = QrPng()
+        notifications = configuration.notifications
+        manners = Manners(
+            notifications.group_wait_s,
+            notifications.repeat_minutes,
+            notifications.per_chat_per_minute,
+            notifications.fallback_after_s,
+        )
+        self.configuration, self.cast, self._store, self._group, self._clock = configuration, cast, store, group, clock
+        self.pages: dict[str, str] = {}
+        self.parts = Parts(clock)
+        self.insight = Insight(configuration.name, self.parts.all)
+        surroundings = Surroundings(configuration, access, clock, qr, self.insight)
+        self.links = tuple(link_of(name, surroundings) for name in configuration.channels)
+        self.insight.links = self.links
+        self._redactor = Redactor(configuration.secrets())
+        self._daemon = Daemon(
+            name=configuration.name,
+            language=configuration.language,
+            clock=clock,
+            runner=ProcessRunner(os.environ),
+            own_pid=os.getpid(),
+            parts=self.parts.all,
+            tail=self._tail,
+        )
+        self._notifier = Notifier(self.links, store, Renderer(qr, self._redactor, configuration.language), self._daemon, manners)
+        self._hooks = Hooks(self._daemon, store, clock, manners, owner_route(configuration, access), self._notifier.wake)
+        self._schedule = Schedule(cast.scenes, self._hooks, store, clock, manners)
+        self._daemon.committed = self._schedule.committed
+        self._daemon.alerts = self._alert_lines
+        jobs = Jobs(group, self._hooks, clock, configuration.language, new_id=lambda: uuid4().hex[:8])
+        self._obey = Obey(cast.scenes, access, store, self._hooks, self._daemon, jobs, Asks())
+        self._keeper = AccountKeeper(self._account_log(), self._hooks, self._daemon, self.parts)
+
+    async def start(self) -> None:
+        """Take over what the last run left, then start every part."""
+        recovered = await self._store.recover(self._clock.now())
+        self._daemon.state = {scene: dict(values) for scene, values in recovered.state.items()}
+        self._schedule.start(recovered.timers, recovered.alerts)
+        await self._store.prune(self._clock.now() - timedelta(days=KEEP_DAYS))
+        await self._tell_interrupted(recovered.interrupted)
+        await self._tell_load_failures()
+        for link in self.links:
+            self._spawn("channel", link.name, partial(self._serve_channel, link.name))
+        for source in self.configuration.sources:
+            self._spawn("source", source, partial(self._serve_source, source))
+        self._group.create_task(self._notifier.notify(), name="notify:outbox")
+        for scene in self.cast.scenes.values():
+            if "on_start" in scene.surface.hooks:
+                await self._hooks.tell(scene, "on_start", scene.operation.on_start)
+        self._group.create_task(self._schedule.fire(), name="fire:schedule")
+        await self._wait_for_pages()
+        self.insight.ready = True
+
+    async def _wait_for_pages(self) -> None:
+        """Wait until the local pages can be used: a person is about to open them."""
+        for link in self.links:
+            if link.name in self.pages:
+                await link.sendable.wait()
+
+    async def close(self) -> None:
+        """End the operations; the parts end with the task group."""
+        self.insight.ready = False
+        for scene in self.cast.scenes.values():
+            if "on_stop" in scene.surface.hooks:
+                await _stop(scene)
+
+    def personal_links(self, channel: str) -> list[tuple[str, str]]:
+        """Give, per person on a local channel, the address that lets them in; it holds their token."""
+        local = cast("LocalChannel", next(link.channel for link in self.links if link.name == channel))
+        ids = [(name, person.ids[channel]) for name, person in self.configuration.people.items() if channel in person.ids]
+        return [(name, local.link(self.pages[channel], local_id)) for name, local_id in ids]
+
+    def _spawn(self, kind: str, name: str, serve: Callable[[Attempt], Awaitable[None]]) -> None:
+        task = supervise(kind, name, serve, clock=self._clock, parts=self.parts)
+        self._group.create_task(task, name=f"supervise:{name}")
+
+    async def _serve_channel(self, name: str, attempt: Attempt) -> None:
+        link = next(link for link in self.links if link.name == name)
+        try:
+            async with link.channel, asyncio.TaskGroup() as group:
+                link.connected()
+                self.parts.set("channel", name, PartState.RUNNING)
+                group.create_task(self._keeper.follow(link, attempt.lives), name=f"follow:{name}")
+                async for message in link.channel.messages():
+                    attempt.lives()
+                    self.insight.counts["message"] += 1
+                    await self._obey.hear(link, message)
+        finally:
+            link.lost()
+
+    async def _serve_source(self, name: str, attempt: Attempt) -> None:
+        listeners = listeners_of(tuple(self.cast.scenes.values()), name)
+        watch = Watch(listeners, self._hooks, self._daemon, self._pair_key())
+        async with await self._source(name, listeners) as source:
+            self.parts.set("source", name, PartState.RUNNING)
+            async for batch in source.batches():
+                attempt.lives()
+                self.insight.counts["record"] += len(batch.records)
+                await self._hooks.commit(await watch.change_from(batch))
+
+    async def _source(self, name: str, listeners: Sequence[Listener]) -> FileSource:
+        settings = self.configuration.sources[name]
+        return FileSource(
+            name,
+            str(settings.path),
+            RegexMatcher([listener.rule for listener in listeners]),
+            await self._store.checkpoints(name),
+            read_from=settings.read_from,
+            clock=self._clock,
+        )
+
+    def _account_log(self) -> AccountLogFile | None:
+        settings = self.configuration.log
+        if settings.file is None:
+            return None
+        return AccountLogFile(settings.file, settings.format, name=self.configuration.name, pair_key=self._pair_key())
+
+    def _pair_key(self) -> str:
+        pair_key = self.configuration.pair_key
+        return pair_key.get_secret_value() if pair_key else ""
+
+    async def _tail(self, source: str, limit_bytes: int) -> File:
+        path = str(self.configuration.sources[source].path)
+        try:
+            name, content = await asyncio.to_thread(read_tail, path, limit_bytes)
+        except OSError as exc:
+            raise CommandError(f"{source}: {exc.strerror or 'there is no such file now'}") from exc
+        masked = await asyncio.to_thread(self._redactor.mask, content.decode("utf-8", "replace"))
+        return File(f"{name}.txt", masked.encode(), media_type="text/plain; charset=utf-8")
+
+    def _alert_lines(self) -> list[str]:
+        return [f"{alert.scene} {alert.key} {alert.opened_at:%Y-%m-%d %H:%M}Z" for alert in self._schedule.alerts()]
+
+    async def _tell_interrupted(self, jobs: Sequence[Job]) -> None:
+        """Tell those whose command was running when the daemon died; an operation that foresaw it speaks for itself."""
+        for job in jobs:
+            said = text("interrupted", self.configuration.language, text=job.text)
+            route = Route(tell=(job.chat,))
+            await self._hooks.commit(self._hooks.say(said, key=f"interrupted:{job.job_id}", route=route))
+
+    async def _tell_load_failures(self) -> None:
+        for problem in self.cast.load_failures:
+            log.error("operation not loaded", problem=str(problem))
+        if self.cast.load_failures:
+            problems = "\n".join(str(problem) for problem in self.cast.load_failures)
+            said = text("load_failed", self.configuration.language, problems=problems)
+            await self._hooks.commit(self._hooks.report(said, key="load"))
+
+
+async def _stop(scene: Scene) -> None:
+    try:
+        async with asyncio.timeout(STOP_HOOK_TIMEOUT_S):
+            await scene.operation.on_stop()
+    except Exception:  # operation code: the stop goes on
+        log.exception("operation failed", scene=scene.name, hook="on_stop")
+
+
+def verify(configuration: Configuration) -> tuple[Problem, ...]:
+    """Load all operations as `open_house` would; gives the problems of files that cannot be loaded.
+
+    Raises:
+        ConfigError: the operations do not fit the configuration; nothing would run.
+    """
+    return cast_of(configuration, access_of(configuration), Loader(configuration.operation_dirs)).load_failures

@@ -1,0 +1,1 @@
+"""What a deployment decides: the configuration file as frozen values."""

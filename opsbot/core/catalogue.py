@@ -1,0 +1,113 @@
+"""What opsbot itself says, in English and Chinese."""
+
+from typing import Literal
+
+Language = Literal["en", "zh"]
+
+TEXTS: dict[str, dict[Language, str]] = {
+    "ambiguous": {
+        "en": "Which one? Say:\n{choices}",
+        "zh": "有多个可选，请说其中一个：\n{choices}",
+    },
+    "unknown": {
+        "en": "I do not know that command. Try: help",
+        "zh": "没有这个命令。试试：help",
+    },
+    "too_old": {
+        "en": "Too old, not run: the clocks differ by {seconds} s. Send it again.",
+        "zh": "消息太旧，没有执行：时钟相差 {seconds} 秒。请重新发送。",
+    },
+    "not_settled": {
+        "en": "I have just logged in; send that again, please.",
+        "zh": "我刚刚登录，请再发一次。",
+    },
+    "too_many": {
+        "en": "Too many messages; I leave some out. Wait a little.",
+        "zh": "消息太多，部分没有处理，请稍等。",
+    },
+    "bug": {
+        "en": "That failed with a bug in the operation ({error}); the host's log has it (job {job}).",
+        "zh": "操作内部出错（{error}），详见主机日志（任务 {job}）。",
+    },
+    "hook_bug": {
+        "en": "Scene {scene}: {hook} failed with a bug ({error}); the host's log has it.",
+        "zh": "场景 {scene}：{hook} 内部出错（{error}），详见主机日志。",
+    },
+    "timed_out": {
+        "en": "Stopped: it ran longer than {seconds} s.",
+        "zh": "已停止：运行超过 {seconds} 秒。",
+    },
+    "busy": {
+        "en": "That is still running; wait for it to end.",
+        "zh": "上一个还在运行，请等它结束。",
+    },
+    "interrupted": {
+        "en": "I was restarted while “{text}” was running. It was interrupted and is not run again.",
+        "zh": "执行“{text}”时我被重启，它已中断，不会重新执行。",
+    },
+    "done": {
+        "en": "Done.",
+        "zh": "完成。",
+    },
+    "repeated": {
+        "en": "(repeated: I cannot tell whether this arrived before)",
+        "zh": "（重复：无法确定之前是否送达）",
+    },
+    "expired": {
+        "en": "(the picture has expired and is left out)",
+        "zh": "（图片已过期，未发送）",
+    },
+    "n_more": {
+        "en": "… and {n} more",
+        "zh": "……还有 {n} 条",
+    },
+    "no_answer": {
+        "en": "No answer in time; nothing was done.",
+        "zh": "没有及时回答，什么也没做。",
+    },
+    "not_confirmed": {
+        "en": "Not confirmed; nothing was done.",
+        "zh": "未确认，什么也没做。",
+    },
+    "confirm": {
+        "en": "{summary}\nTo confirm, answer: {nonce}",
+        "zh": "{summary}\n确认请回复：{nonce}",
+    },
+    "bad_answer": {
+        "en": "That is no such answer; nothing was done.",
+        "zh": "回答无效，什么也没做。",
+    },
+    "load_failed": {
+        "en": "Some operations could not be loaded:\n{problems}",
+        "zh": "部分操作无法加载：\n{problems}",
+    },
+    "other_account": {
+        "en": "Account {account} logged in on {channel}, but only {allowed} may. I logged it out.",
+        "zh": "{channel} 上登录的是 {account}，但只允许 {allowed}。已将其登出。",
+    },
+    "gap": {
+        "en": "Log {path}: some of it could not be read ({reason}).",
+        "zh": "日志 {path}：有一部分无法读取（{reason}）。",
+    },
+    "part_lost": {
+        "en": "{kind} {name} is away: {detail}",
+        "zh": "{kind} {name} 不可用：{detail}",
+    },
+    "cut": {
+        "en": "[{n} lines left out]",
+        "zh": "[省略 {n} 行]",
+    },
+    "whole_output": {
+        "en": "The whole output is in the file.",
+        "zh": "完整输出见文件。",
+    },
+    "reloaded": {
+        "en": "Reloaded.",
+        "zh": "已重新加载。",
+    },
+}
+
+
+def text(key: str, language: Language, **values: object) -> str:
+    """Give one text of the catalogue with its values filled in."""
+    return TEXTS[key][language].format(**values)

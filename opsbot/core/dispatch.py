@@ -1,0 +1,71 @@
+"""From what an operation tells to the deliveries of its scene."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from opsbot.core.change import Alert, Change
+from opsbot.core.chat import Chat
+from opsbot.core.delivery import Delivery, DeliveryState
+from opsbot.core.notification import Notification, Severity
+from opsbot.core.scene import Route
+
+
+def change_for(
+    notification: Notification,
+    *,
+    scene: str,
+    route: Route,
+    notice_id: str,
+    now: datetime,
+    group_wait_s: float,
+    repeat_minutes: tuple[int, ...],
+) -> Change:
+    """Say what a notification makes durable: a delivery per recipient, its fallbacks in waiting, its alert.
+
+    URGENT and picture notifications leave at once; the others wait `group_wait_s` for company.
+    """
+    first = (notification.chat,) if notification.chat else route.tell
+    wait_s = group_wait_s if notification.severity in (Severity.NORMAL, Severity.IMPORTANT, Severity.DEBUG) else 0.0
+    expires_at = now + timedelta(seconds=notification.valid_for_s) if notification.valid_for_s is not None else None
+    template = Delivery(
+        chat=Chat("", ""),
+        output=notification.content,
+        notice_id=notice_id,
+        created_at=now,
+        not_before=now + timedelta(seconds=wait_s),
+        scene=scene,
+        key=notification.key,
+        severity=notification.severity,
+        supersedes=notification.supersedes,
+        expires_at=expires_at,
+    )
+    fallback = () if notification.chat else route.fallback
+    later = DeliveryState.PENDING if notification.escalate else DeliveryState.WAITING
+    return Change(
+        deliveries=(
+            *(replace(template, chat=chat) for chat in first),
+            *(replace(template, chat=chat, rank=rank, state=later) for rank, chat in enumerate(fallback, start=1)),
+        ),
+        alerts=alert_for(notification, scene, now, repeat_minutes),
+        resolved=((scene, notification.key),) if notification.resolves else (),
+    )
+
+
+def alert_for(notification: Notification, scene: str, now: datetime, repeat_minutes: tuple[int, ...]) -> tuple[Alert, ...]:
+    """Give the alert that a notification opens, if it opens one."""
+    if not notification.reminder or not repeat_minutes:
+        return ()
+    next_at = now + timedelta(minutes=repeat_minutes[0])
+    return (Alert(scene=scene, key=notification.key, reminder=notification.reminder, opened_at=now, next_at=next_at),)
+
+
+def reminded(alert: Alert, now: datetime, repeat_minutes: tuple[int, ...]) -> Alert:
+    """Give the alert after one more reminder: the next is due after the next interval, the last interval repeats."""
+    repeats = alert.repeats + 1
+    interval = repeat_minutes[min(repeats, len(repeat_minutes) - 1)]
+    return replace(alert, repeats=repeats, next_at=now + timedelta(minutes=interval))
+
+
+def merge(*changes: Change) -> Change:
+    """Join changes into one, so that they are committed together."""
+    return Change(**{name: tuple(item for change in changes for item in getattr(change, name)) for name in Change.__slots__})

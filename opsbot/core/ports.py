@@ -1,0 +1,275 @@
+"""The ports: what the pipelines ask of the world, and what every adapter must keep.
+
+Adapters do not inherit from these Protocols; mypy holds them against each other where `app.py` joins them, and
+the contract tests (`tests/contract/`, one file per port) hold them to the promises written here.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from opsbot.core.change import Alert, Change, Job, Recovered, Timer
+from opsbot.core.chat import AccountEvent, Capabilities, Contact, IncomingMessage, OutgoingMessage
+from opsbot.core.delivery import Delivery
+from opsbot.core.log import Batch, Checkpoint, Match
+
+
+class Clock(Protocol):
+    """Time, handed in: nothing else in opsbot looks at a clock or sleeps."""
+
+    def now(self) -> datetime:
+        """Give the wall clock as an aware UTC datetime."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Give seconds that only ever grow, for measuring durations."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait; a delay of 0 or less still lets others run."""
+        ...
+
+
+class Channel(Protocol):
+    """One connected chat account.
+
+    A channel is entered to connect and left to disconnect, as often as the supervisor likes: each entry is a
+    fresh connection with fresh streams. Entering raises ChannelUnavailableError when the platform cannot be reached, within
+    30 s. Leaving is idempotent, bounded to 5 s, and ends both streams. While the connection holds, both streams wait;
+    when it is lost (cut, kicked, frozen), `messages()` raises ChannelUnavailableError with the reason.
+    """
+
+    @property
+    def name(self) -> str:
+        """The channel's key in the configuration."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this channel can do; constant."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        ...
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Disconnect, whatever state the connection is in."""
+        ...
+
+    def messages(self) -> AsyncIterator[IncomingMessage]:
+        """Stream what people write, oldest first, the bot's own messages included with `is_own`.
+
+        A message of a kind this version does not know is skipped. One consumer.
+        """
+        ...
+
+    def account_events(self) -> AsyncIterator[AccountEvent]:
+        """Stream what happens to the account itself. Ends without an error when the connection ends. One consumer."""
+        ...
+
+    async def send(self, message: OutgoingMessage) -> str:
+        """Send one message and give the platform's id for it ("" where it has none).
+
+        Calls for one chat are made one after the other and keep their order. Bounded to 30 s.
+
+        Raises:
+            ChannelUnavailableError: not sent, or not known to be sent (`maybe_sent`); try again later.
+            MessageRejectedError: never will be.
+        """
+        ...
+
+    async def edit(self, message_id: str, message: OutgoingMessage) -> None:
+        """Replace the text of a message sent before; only with `capabilities.edits`.
+
+        Raises:
+            ChannelUnavailableError: as in `send`.
+            MessageRejectedError: the message is gone, too old, or the channel cannot edit.
+        """
+        ...
+
+
+@runtime_checkable
+class Account(Protocol):
+    """What a channel with an account behind it (`capabilities.has_account`) offers besides."""
+
+    async def log_out(self) -> None:
+        """Log the account out on the platform. Raises ChannelUnavailableError when that cannot be done now."""
+        ...
+
+    async def contacts(self) -> Sequence[Contact]:
+        """List whom the account knows, persons and rooms."""
+        ...
+
+
+class Source(Protocol):
+    """The log files behind one path or glob.
+
+    Entering starts reading after the given checkpoints; leaving ends the stream and the reader within 5 s. At least once:
+    what was not committed is read again after a restart, and a batch's checkpoints must be committed together with what
+    follows from its records.
+    """
+
+    @property
+    def name(self) -> str:
+        """The source's key in the configuration."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Start reading."""
+        ...
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop reading."""
+        ...
+
+    def batches(self) -> AsyncIterator[Batch]:
+        """Stream what matched, in file order per file. A slow consumer makes the source wait; nothing is dropped."""
+        ...
+
+
+class Matcher(Protocol):
+    """All rules of all operations on one source, compiled together."""
+
+    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
+        r"""Find every line of the block that some rule matches.
+
+        The block holds whole lines, each ended by `\n` (the last one may lack it). A rule means `re.search` on
+        the line decoded as UTF-8 with replacement, without its line end (`\n` or `\r\n`). Matches come
+        in order of (start, rule), each pair once. No false negative and no false positive. Called from a reader thread.
+        """
+        ...
+
+
+class Store(Protocol):
+    """The daemon's memory: checkpoints, outbox, state, timers, alerts, jobs, in one database.
+
+    Everything durable goes through `commit`, which is one transaction. Methods may be called concurrently; they are
+    carried out one after the other. All raise StateError when the database cannot be used (disk full, corrupt).
+    """
+
+    async def recover(self, now: datetime) -> Recovered:
+        """Give what the daemon goes on from; jobs that were RUNNING become INTERRUPTED, once."""
+        ...
+
+    async def checkpoints(self, source: str) -> Sequence[Checkpoint]:
+        """Give the checkpoints of a source."""
+        ...
+
+    async def commit(self, change: Change) -> Sequence[int]:
+        """Make a change durable, all or nothing; gives the ids of its deliveries, in order."""
+        ...
+
+    async def claim(self, message_key: str, at: datetime, job: Job | None = None) -> bool:
+        """Remember that a message was seen and store its job with it; False if it was seen before.
+
+        Keys are remembered for at least seven days.
+        """
+        ...
+
+    async def due(self, channel: str, now: datetime, limit: int = 100) -> Sequence[Delivery]:
+        """Give pending deliveries of a channel whose time has come, oldest first.
+
+        Within a chat a delivery is given only when nothing older of that chat is still pending and due later
+        because of a failed attempt (`attempts` > 0): a retry blocks what stands behind it.
+        """
+        ...
+
+    async def next_due_at(self, channel: str) -> datetime | None:
+        """Say when the next pending delivery of a channel may leave, None if there is none."""
+        ...
+
+    async def begin(self, delivery_ids: Sequence[int]) -> None:
+        """Note that an attempt begins: `attempts` + 1 and `maybe_sent`, durable before the message leaves."""
+        ...
+
+    async def settle(self, delivery_ids: Sequence[int], sent_message_id: str = "") -> None:
+        """Note that the messages arrived."""
+        ...
+
+    async def postpone(self, delivery_ids: Sequence[int], until: datetime, reason: str, *, maybe_sent: bool) -> None:
+        """Note that the attempt failed and when to try again."""
+        ...
+
+    async def fail(self, delivery_ids: Sequence[int], reason: str) -> None:
+        """Note that the messages never will be accepted."""
+        ...
+
+    async def stuck(self) -> Sequence[Sequence[Delivery]]:
+        """Give, per notice that still has WAITING fallbacks, all its deliveries."""
+        ...
+
+    async def start_rank(self, notice_id: str, rank: int, now: datetime) -> None:
+        """Turn the WAITING deliveries of one rank into PENDING ones, created and due now."""
+        ...
+
+    async def sent_message_id(self, delivery_id: int) -> str:
+        """Give the channel's id of a delivery that was sent, "" otherwise."""
+        ...
+
+    async def alerts(self) -> Sequence[Alert]:
+        """Give the open alerts."""
+        ...
+
+    async def timers(self) -> Sequence[Timer]:
+        """Give the timers that are set, soonest first."""
+        ...
+
+    async def prune(self, before: datetime) -> None:
+        """Forget settled deliveries, ended jobs and message keys older than `before`."""
+        ...
+
+
+class Process(Protocol):
+    """A running command: iterate over its lines, then look at `exit_status`."""
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status, negative for a signal; only after the lines have ended."""
+        ...
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was ended because its time was over."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        """Stream stdout and stderr as lines without their ends, decoded, ANSI and control characters removed."""
+        ...
+
+
+class Runner(Protocol):
+    """Carries out commands: argv only, never a shell."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        run_as: str = "",
+        timeout_s: float,
+        job_id: str = "",
+    ) -> AbstractAsyncContextManager[Process]:
+        """Start a command in its own process group, with stdin closed and an allow-listed environment plus `env`.
+
+        Leaving the context ends the group (TERM, then KILL after 2 s) if it still runs, also on cancellation.
+
+        Raises:
+            CommandError: the program is not there, may not be run, or `run_as` is not possible; the text says the mend.
+        """
+        ...
+
+
+class QrRenderer(Protocol):
+    """Draws QR codes."""
+
+    def png(self, payload: str) -> bytes:
+        """Draw a PNG with at least four modules of quiet zone. Blocking: called in a thread."""
+        ...

@@ -1,0 +1,46 @@
+"""Questions that commands ask back: an answer counts only from the same person in the same chat, and only once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from opsbot.core.chat import Chat
+from opsbot.core.context import Person
+from opsbot.core.folding import own_words
+from opsbot.pipeline.context import Ask
+
+Send = Callable[[str], Awaitable[object]]
+
+
+class Asks:
+    """The questions that wait for an answer, one per person and chat."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._waiting: dict[tuple[Chat, str], asyncio.Future[str]] = {}
+
+    def take(self, chat: Chat, person: Person, message: str) -> bool:
+        """Take a message as the answer to the question that waits for it, if one does."""
+        future = self._waiting.pop((chat, person.name), None)
+        if future is None or future.done():
+            return False
+        future.set_result(own_words(message))
+        return True
+
+    def asker(self, chat: Chat, person: Person, send: Send) -> Ask:
+        """Give the function with which one command asks: the prompt and the seconds to wait; None is no answer."""
+
+        async def ask(prompt: str, timeout_s: float) -> str | None:
+            key = (chat, person.name)
+            if key in self._waiting:
+                return None  # two questions at once could not be told apart
+            future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            self._waiting[key] = future
+            try:
+                await send(prompt)
+                return await asyncio.wait_for(future, timeout_s)
+            except TimeoutError:
+                return None
+            finally:
+                self._waiting.pop(key, None)
+
+        return ask

@@ -1,0 +1,189 @@
+"""The second line: a chat message becomes a command and is carried out. Every step before the operation can only refuse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from opsbot.core.access import STRANGER, Access
+from opsbot.core.catalogue import Language, text
+from opsbot.core.change import Job
+from opsbot.core.chat import Chat, IncomingMessage
+from opsbot.core.command import Ambiguous, Command, MayRun, resolve
+from opsbot.core.context import CommandHelp, Person
+from opsbot.core.folding import own_words
+from opsbot.core.gate import Rate, Refusal, age_of, reason_to_refuse
+from opsbot.core.output import Output
+from opsbot.core.ports import Clock, Store
+from opsbot.core.scene import Scene
+from opsbot.core.surface import CommandSpec
+from opsbot.pipeline.ask import Asks
+from opsbot.pipeline.context import CommandContext, Daemon, OperationContext
+from opsbot.pipeline.hooks import Hooks
+from opsbot.pipeline.job import Jobs
+from opsbot.pipeline.link import Link
+from opsbot.pipeline.reply import Reply
+
+log = structlog.get_logger(__name__)
+
+PARTNER_BURST = 6
+PARTNER_EVERY_S = 10.0
+"""Two bots that answer each other are stopped: a partner's account gets so many answers, then one every ten seconds."""
+
+
+@dataclass(slots=True)
+class Obey:
+    """Reads messages as commands and hands them to jobs."""
+
+    scenes: Mapping[str, Scene]
+    access: Access
+    store: Store
+    hooks: Hooks
+    daemon: Daemon
+    jobs: Jobs
+    asks: Asks
+    rate: Rate = field(default_factory=Rate)
+    partner_rate: Rate = field(default_factory=lambda: Rate(PARTNER_BURST, PARTNER_EVERY_S))
+
+    async def hear(self, link: Link, message: IncomingMessage) -> None:
+        """Handle one message; returns when it is refused, answered, or its job has been started.
+
+        A bug in a step is a refusal: it is logged and the next message is heard.
+        """
+        try:
+            await self._hear(link, message)
+        except Exception:  # whatever happens to one message, the next one is heard
+            log.exception("message failed", channel=link.name, message_id=message.message_id)
+
+    async def _hear(self, link: Link, message: IncomingMessage) -> None:
+        refusal = reason_to_refuse(message, link.login)
+        if refusal in (Refusal.OWN_ECHO, Refusal.NOT_MENTIONED):
+            return
+        person = self.access.identify(link.name, message.sender_id)
+        if person is None:
+            log.info("stranger", channel=link.name, sender_id=message.sender_id, name=message.sender_name)
+        if refusal is not None:
+            await self._refuse(link, message, person, refusal)
+        elif self._is_too_fast(link, message, person):
+            await self._refuse(link, message, person, Refusal.TOO_MANY)
+        elif person is not None and self.asks.take(message.chat, person, message.text):
+            await self.store.claim(_key(message), message.received_at)
+        else:
+            await self._dispatch(link, message, person)
+
+    def _is_too_fast(self, link: Link, message: IncomingMessage, person: Person | None) -> bool:
+        is_bot = person is not None and any(scene.partner == person for scene in self.scenes.values())
+        rate = self.partner_rate if is_bot else self.rate
+        return not rate.admits(f"{link.name}\n{message.sender_id}", self._clock.monotonic_s())
+
+    async def _dispatch(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
+        if person is not None and not message.chat.is_room and await self._is_partner_talk(link, message, person):
+            return
+        asker = person or STRANGER
+        may_run = self._may_run(asker, message.chat)
+        found = resolve(message.text, self.scenes, may_run)
+        if found is None:
+            await self._answer_unknown(link, message, person)
+        elif isinstance(found, Ambiguous):
+            if await self.store.claim(_key(message), message.received_at):
+                await self._say(link, message.chat, text("ambiguous", self._language, choices="\n".join(found.choices)))
+        else:
+            await self._start(link, message, asker, found)
+
+    async def _start(self, link: Link, message: IncomingMessage, asker: Person, command: Command) -> None:
+        job = Job(
+            job_id=self.jobs.new_id(), message_key=_key(message), person=asker.name, chat=message.chat, scene=command.scene.name,
+            text=own_words(message.text), started_at=self._clock.now(),
+        )  # fmt: skip
+        if not await self.store.claim(job.message_key, message.received_at, job):
+            log.info("duplicate message", channel=link.name, message_id=message.message_id)
+            return
+        log.info(
+            "command", job=job.job_id, person=asker.name, scene=job.scene, command=command.spec.mark.name if command.spec else ""
+        )
+        reply = self._reply(link, message.chat, command.scene.name, job.job_id)
+        timeout_s = command.spec.mark.timeout_s if command.spec else 60.0
+        context = CommandContext(
+            self.daemon, command.scene, person=asker, chat=message.chat, job=job,
+            ask=self.asks.asker(message.chat, asker, reply.send), commands=lambda: self._help(asker, message.chat),
+            deadline_s=self._clock.monotonic_s() + timeout_s,
+        )  # fmt: skip
+        self.jobs.start(job, command, context, reply)
+
+    async def _is_partner_talk(self, link: Link, message: IncomingMessage, person: Person) -> bool:
+        """Offer a partner's message to the scenes that name it: a login test and its answer are never commands."""
+        for scene in self.scenes.values():
+            if scene.partner != person or "on_partner_message" not in scene.surface.hooks:
+                continue
+            answer = await self._offer(scene, message)
+            if answer is None:
+                continue
+            if await self.store.claim(_key(message), message.received_at) and answer:
+                await self._say(link, message.chat, answer)
+            return True
+        return False
+
+    async def _offer(self, scene: Scene, message: IncomingMessage) -> Output | None:
+        answers: list[Output | None] = []
+
+        async def hook(context: OperationContext) -> None:
+            answers.append(await scene.operation.on_partner_message(context, own_words(message.text)))
+
+        await self.hooks.tell(scene, "on_partner_message", hook)
+        return answers[0] if answers else None
+
+    async def _refuse(self, link: Link, message: IncomingMessage, person: Person | None, refusal: Refusal) -> None:
+        log.info("message refused", channel=link.name, message_id=message.message_id, reason=refusal)
+        if person is None or not self._is_answerable(person, message.chat):
+            return
+        if resolve(message.text, self.scenes, self._may_run(person, message.chat)) is None:
+            return
+        if await self.store.claim(_key(message), message.received_at):
+            seconds = round(abs(age_of(message)))
+            await self._say(link, message.chat, text(refusal.value, self._language, seconds=seconds))
+
+    async def _answer_unknown(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
+        """Answer people of ours; strangers get silence, and so do partner bots, which talk for other reasons."""
+        if person is None or not self.access.knows(person) or not await self.store.claim(_key(message), message.received_at):
+            return
+        await self._say(link, message.chat, text("unknown", self._language))
+
+    def _is_answerable(self, person: Person, chat: Chat) -> bool:
+        return self.access.knows(person) or any(self._help(person, chat))
+
+    def _may_run(self, person: Person, chat: Chat) -> MayRun:
+        today = self._clock.now().astimezone().date()
+
+        def may_run(scene: Scene, spec: CommandSpec) -> bool:
+            return self.access.may_run(person, scene, spec, today, chat).allowed
+
+        return may_run
+
+    def _help(self, person: Person, chat: Chat) -> list[CommandHelp]:
+        may_run = self._may_run(person, chat)
+        found = [(scene, spec) for scene in self.scenes.values() for spec in scene.surface.specs if may_run(scene, spec)]
+        return [
+            CommandHelp(
+                scene.name, spec.mark.name, spec.usage, spec.summary, spec.details, spec.mark.aliases,
+                is_unique=sum(other.mark.name == spec.mark.name for _, other in found) == 1,
+            )
+            for scene, spec in found
+        ]  # fmt: skip
+
+    def _reply(self, link: Link, chat: Chat, scene: str, notice_id: str) -> Reply:
+        return Reply(chat, link.channel.capabilities, self.hooks, self._clock, self._language, scene=scene, notice_id=notice_id)
+
+    async def _say(self, link: Link, chat: Chat, output: Output) -> None:
+        await self._reply(link, chat, "opsbot", self.jobs.new_id()).send(output)
+
+    @property
+    def _clock(self) -> Clock:
+        return self.daemon.clock
+
+    @property
+    def _language(self) -> Language:
+        return self.daemon.language
+
+
+def _key(message: IncomingMessage) -> str:
+    return f"{message.chat.channel}\n{message.message_id}"

@@ -1,0 +1,65 @@
+"""Keeps parts running.
+
+What is expected to fail comes back after growing pauses; what is not expected is a bug and ends the daemon.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from opsbot.core.context import PartState
+from opsbot.core.delivery import retry_after
+from opsbot.core.errors import ChannelUnavailableError, SourceUnavailableError
+from opsbot.core.ports import Clock
+from opsbot.pipeline.parts import Parts
+
+EXPECTED = (ChannelUnavailableError, SourceUnavailableError)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Handed to the part: it reports the first sign of life, which resets the pauses."""
+
+    failures: int = 0
+
+    def lives(self) -> None:
+        """Note that the connection does what it is for."""
+        self.failures = 0
+
+
+async def supervise(
+    kind: str,
+    name: str,
+    serve: Callable[[Attempt], Awaitable[None]],
+    *,
+    clock: Clock,
+    parts: Parts,
+    jitter: Callable[[], float] = random.random,
+) -> None:
+    """Run `serve` again and again; it raises when the part is lost.
+
+    Pauses grow from 0.5 to 30 s while nothing lives in between. Runs until cancelled, or until `serve` raises a bug.
+    """
+    attempt = Attempt()
+    try:
+        while True:
+            parts.set(kind, name, PartState.STARTING)
+            try:
+                await serve(attempt)
+                reason, asked_s = "ended", None
+            except* EXPECTED as group:
+                first = _first(group)
+                reason, asked_s = str(first), getattr(first, "retry_after_s", None)
+            attempt.failures += 1
+            parts.set(kind, name, PartState.BACKOFF, reason)
+            await clock.sleep(retry_after(attempt.failures, jitter(), asked_s).total_seconds())
+    except BaseException:
+        parts.set(kind, name, PartState.STOPPED)
+        raise
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    exc: BaseException = group
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return exc
