@@ -8,6 +8,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from opsbot.core.account_reading import (
+    JSON,
+    LOGIN,
+    LOGIN_HOSTS,
+    LOGOUT,
+    SCAN,
+    AccountRecord,
+    RecordKind,
+    is_login_payload,
+    record_of,
+)
 from opsbot.core.account_record import one_line
 from opsbot.core.change import Json
 from opsbot.core.chat import Chat, ScanStatus
@@ -33,7 +44,13 @@ Pattern = Annotated[str, AfterValidator(_compiles)]
 ProcessName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}$")]
 """The name of a process: letters, digits, `_ . @ -`, and never an option."""
 
+ACCOUNT_PATTERNS = {"scan": SCAN, "login": LOGIN, "logout": LOGOUT, "json": JSON}
+"""What a bot's records about its own account look like, by the name under which `record_of` reads them."""
+
 __all__ = [
+    "ACCOUNT_PATTERNS",
+    "LOGIN_HOSTS",
+    "AccountRecord",
     "Chat",
     "CommandError",
     "CommandHelp",
@@ -54,12 +71,15 @@ __all__ = [
     "Person",
     "ProcessName",
     "QrCode",
+    "RecordKind",
     "Risk",
     "Rule",
     "ScanStatus",
     "Severity",
     "command",
     "every",
+    "is_login_payload",
     "one_line",
     "prefix",
+    "record_of",
 ]

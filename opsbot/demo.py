@@ -26,7 +26,7 @@ from opsbot.demo_daemon import Daemon, DaemonCommand, DaemonState
 __all__ = ["read_hub", "restart_daemon", "run_demo"]
 
 PARTNERS = {"alice": "bob", "bob": "alice"}
-OWNERS = (Owner("alice", "alice"), Owner("bob", "bob"), Owner("archy", "archy", has_gateway=False))
+OWNERS = (Owner("alice", "Alice"), Owner("bob", "Bob"), Owner("archy", "Archy", has_gateway=False))
 HUB_FILE = "hub.json"
 PAIR_KEY_FILE = "pair-key"
 
@@ -83,8 +83,16 @@ operations:
 """
 
 
-async def run_demo(port: int | None, state_dir: Path, open_browser: bool) -> None:  # noqa: FBT001 - the command line's flag
+async def run_demo(
+    port: int | None,
+    state_dir: Path,
+    open_browser: bool,  # noqa: FBT001 - the command line's flag
+    *,
+    code_life_s: float = 30.0,
+) -> None:
     """Run the demo until SIGINT, SIGTERM or SIGHUP, and print the address of its page; `port` None takes a free one.
+
+    A login code that nobody scans is replaced after `code_life_s`.
 
     Raises:
         StateError: another demo runs in `state_dir`, it cannot be written, a port is taken, or a daemon does not start.
@@ -95,7 +103,7 @@ async def run_demo(port: int | None, state_dir: Path, open_browser: bool) -> Non
     async with AsyncExitStack() as stack:
         directory = await asyncio.to_thread(stack.enter_context, _sole_use_of(state_dir))
         try:
-            async with _platform(port or 0, directory) as url:
+            async with _platform(port or 0, directory, code_life_s) as url:
                 _say(GREETING.format(url=url, directory=directory))
                 if open_browser:
                     await asyncio.to_thread(webbrowser.open, url)
@@ -118,13 +126,20 @@ def read_hub(state_dir: Path) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def _platform(port: int, directory: Path) -> AsyncIterator[str]:
+async def _platform(port: int, directory: Path, code_life_s: float) -> AsyncIterator[str]:
     """Run the hub and both daemons; gives the page's address once both are ready."""
     clock = SystemClock()
     daemons: dict[str, Daemon] = {}
     ports = {name: _free_port() for name in PARTNERS}
     origins = [f"http://{LOOPBACK}:{one}" for one in ports.values()]
-    hub = Hub(OWNERS, clock, port=port, restart=lambda name: daemons[name].restart(), frame_origins=origins)
+    hub = Hub(
+        OWNERS,
+        clock,
+        port=port,
+        refresh_s=code_life_s,
+        restart=lambda name: daemons[name].restart(),
+        frame_origins=origins,
+    )
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(hub)

@@ -19,6 +19,7 @@ PROBE_TIMEOUT_S = 2.0
 BACKOFF_FIRST_S = 0.5
 BACKOFF_CAP_S = 10.0
 HOPELESS_STARTS = 3
+LAST_WORDS_BYTES = 4096
 
 
 class DaemonState(StrEnum):
@@ -77,7 +78,8 @@ class Daemon:
             was_ever_ready = was_ever_ready or was_ready
             bad_starts = 0 if was_ready or self._is_restarting else bad_starts + 1
             if bad_starts >= HOPELESS_STARTS and not was_ever_ready:
-                raise StateError(f"{self.name} does not start; its own words are in {self.command.log_file}")
+                last_words = await asyncio.to_thread(_last_line, self.command.log_file)
+                raise StateError(f"{self.name} does not start: {last_words} (more in {self.command.log_file})")
             if not self._is_restarting:
                 await self._clock.sleep(min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0**bad_starts))
 
@@ -183,3 +185,10 @@ async def is_healthy(port: int) -> bool:
     except (OSError, TimeoutError):
         return False
     return b" 200 " in status_line
+
+
+def _last_line(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LAST_WORDS_BYTES))
+        lines = file.read().decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

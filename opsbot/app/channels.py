@@ -2,13 +2,14 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
+from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.rendering.qr import QrPng
 from opsbot.app.insight import Insight
 from opsbot.config.channel import AppriseSettings, LocalSettings, SimulatedSettings, WechatySettings
 from opsbot.config.model import Configuration
 from opsbot.core.access import Access
-from opsbot.core.ports import Channel, Clock, QrRenderer
+from opsbot.core.ports import Account, Channel, Clock, QrRenderer
 from opsbot.pipeline.link import Link
 
 FRAME_ANCESTORS = "OPSBOT_FRAME_ANCESTORS"
@@ -80,9 +81,13 @@ def _local(name: str, settings: LocalSettings, surroundings: Surroundings) -> Ch
     )
     insight = surroundings.insight
     shown = Shown(status=insight, metrics=insight.metrics, render_qr=surroundings.qr.png)
-    return LocalChannel(name, state_dir=state_dir_of(configuration), settings=surface, insight=shown, clock=surroundings.clock)
+    return LocalChannel(name, state_dir=configuration.state_dir, settings=surface, insight=shown, clock=surroundings.clock)
 
 
-def state_dir_of(configuration: Configuration) -> Path:
-    """Give the state directory."""
-    return configuration.state_dir
+def channels_with_accounts(configuration: Configuration) -> list[tuple[str, Channel]]:
+    """Make the channels that have an account behind them, for a look at whom it knows."""
+    surroundings = Surroundings(configuration, Access(), SystemClock(), QrPng(), Insight(configuration.name, tuple))
+    made = [
+        (name, _channel(name, surroundings)) for name, one in configuration.channels.items() if not isinstance(one, LocalSettings)
+    ]
+    return [(name, channel) for name, channel in made if isinstance(channel, Account)]

@@ -16,7 +16,7 @@ from opsbot.adapters.journal.account_log import AccountLogFile
 from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.adapters.process.runner import ProcessRunner
 from opsbot.adapters.rendering.qr import QrPng
-from opsbot.adapters.sources.file import FileSource
+from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.tail import read_tail
 from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.app.channels import Surroundings, link_of

@@ -33,6 +33,7 @@ class NotificationSettings(Settings):
     group_wait_s: Annotated[float, Field(ge=0, le=DAY_S, allow_inf_nan=False)] = 5
     repeat_minutes: Annotated[tuple[Annotated[int, Field(ge=1, le=WEEK_MINUTES)], ...], Field(strict=False)] = (15, 30, 60)
     per_chat_per_minute: Annotated[int, Field(ge=1, le=600)] = 10
+    fallback_after_s: Annotated[float, Field(gt=0, le=DAY_S, allow_inf_nan=False)] = 60
 
 
 class Configuration(Settings):

@@ -1,6 +1,6 @@
 """From pydantic's errors to the plain words an operator reads."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from typing import cast
@@ -68,10 +68,7 @@ def configuration_problems(document: Document, error: ValidationError) -> list[P
     """Say in plain words what does not fit the models."""
     problems = []
     for detail in error.errors(include_url=False):
-        loc = detail["loc"]
-        if loc[:1] == ("channels",) and len(loc) > 3:  # noqa: PLR2004 channels, name, kind, key
-            loc = loc[:2] + loc[3:]  # pydantic puts the kind in between
-        path = _path_in(document, loc, detail["type"])
+        path = _path_in(document, detail["loc"], detail["type"])
         if detail["type"] in _NO_KIND:
             path = (*path, "kind")
         if path not in document.broken or detail["type"] in _UNKNOWN_KEY:
@@ -80,15 +77,16 @@ def configuration_problems(document: Document, error: ValidationError) -> list[P
     return problems
 
 
-def operation_problems(document: Document, scene: str, error: ValidationError, keys: Iterable[str] = ()) -> list[Problem]:
+def operation_problems(document: Document, scene: str, error: ValidationError, keys: Collection[str] = ()) -> list[Problem]:
     """Say in plain words what an operation's class has against its settings.
 
-    `keys` are the settings that the class has: with them an unknown one gets "did you mean".
+    `keys` are the settings that the class has: with them an unknown one gets "did you mean", opsbot's own keys included.
     """
     problems = []
+    every_key = [*keys, *SceneSettings.model_fields]
     for detail in error.errors(include_url=False):
         path = _path_in(document, ("operations", scene, *detail["loc"]), detail["type"])
-        known = dict.fromkeys(keys, "") if len(path) == 3 else {}  # noqa: PLR2004 operations, scene, key
+        known = dict.fromkeys(every_key if keys and len(path) == 3 else (), "")  # noqa: PLR2004 operations, scene, key
         reason, allowed = _words(detail, path, known)
         problems.append(document.problem(path, document.masked(reason), document.masked(allowed)))
     return problems

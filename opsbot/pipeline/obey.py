@@ -62,6 +62,8 @@ class Obey:
         person = self.access.identify(link.name, message.sender_id)
         if person is None:
             log.info("stranger", channel=link.name, sender_id=message.sender_id, name=message.sender_name)
+        if refusal is Refusal.NOT_SETTLED and await self._is_partner_talk(link, message, person):
+            return  # a login test comes right after the login; it is no command
         if refusal is not None:
             await self._refuse(link, message, person, refusal)
         elif self._is_too_fast(link, message, person):
@@ -77,7 +79,7 @@ class Obey:
         return not rate.admits(f"{link.name}\n{message.sender_id}", self._clock.monotonic_s())
 
     async def _dispatch(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
-        if person is not None and not message.chat.is_room and await self._is_partner_talk(link, message, person):
+        if await self._is_partner_talk(link, message, person):
             return
         asker = person or STRANGER
         may_run = self._may_run(asker, message.chat)
@@ -110,8 +112,10 @@ class Obey:
         )  # fmt: skip
         self.jobs.start(job, command, context, reply)
 
-    async def _is_partner_talk(self, link: Link, message: IncomingMessage, person: Person) -> bool:
+    async def _is_partner_talk(self, link: Link, message: IncomingMessage, person: Person | None) -> bool:
         """Offer a partner's message to the scenes that name it: a login test and its answer are never commands."""
+        if person is None or message.chat.is_room:
+            return False
         for scene in self.scenes.values():
             if scene.partner != person or "on_partner_message" not in scene.surface.hooks:
                 continue

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -38,9 +37,6 @@ class HastyClock(SystemClock):
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(min(delay_s, 0.02))
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 def a_command(directory: Path, *, on_term: str = GOES, status: int = 200, program: str = STAND_IN) -> DaemonCommand:
@@ -108,14 +104,12 @@ async def test_a_daemon_that_is_killed_comes_back(tmp_path: Path) -> None:
         assert daemon.pid != before
 
 
-async def test_a_daemon_that_never_starts_is_given_up_with_the_place_of_its_words(tmp_path: Path) -> None:
+async def test_a_daemon_that_never_starts_is_given_up_with_its_last_words(tmp_path: Path) -> None:
     daemon = Daemon(a_command(tmp_path, program="raise SystemExit('no way')"), HastyClock(), lambda _: None)
 
     async with asyncio.timeout(PATIENCE_S):
-        with pytest.raises(StateError, match=r"bob\.daemon\.log"):
+        with pytest.raises(StateError, match=r"no way .*bob\.daemon\.log"):
             await daemon.keep_running()
-
-    assert "no way" in (tmp_path / "bob.daemon.log").read_text()
 
 
 async def test_a_daemon_that_will_not_end_is_killed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from opsbot.adapters.channels.simulated.exchange import Room
 from opsbot.adapters.channels.simulated.hub import Hub
 from opsbot.adapters.channels.simulated.phone import LETTERS_PER_PHONE, Letter, Phones
 from opsbot.adapters.channels.simulated.wire import FILE_LIMIT_BYTES, TEXT_LIMIT_CHARS
+from opsbot.adapters.clock import SystemClock
 from opsbot.core.chat import AccountEvent, AccountEventKind, Attachment, Chat, OutgoingMessage, ScanStatus
 from opsbot.core.errors import ChannelUnavailableError, MessageRejectedError
 
@@ -26,21 +27,8 @@ OWNERS = (Owner("alice", "Alice"), Owner("bob", "Bob"), Owner("archy", "Archy", 
 OPS = Room("ops@room", "Ops", frozenset({"alice", "bob"}))
 
 
-class RealClock:
-    """The machine's own time."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
-
-
 def a_hub(refresh_s: float = 30.0) -> Hub:
-    return Hub(OWNERS, RealClock(), rooms=[OPS], refresh_s=refresh_s, scan_step_s=0.01)
+    return Hub(OWNERS, SystemClock(), rooms=[OPS], refresh_s=refresh_s, scan_step_s=0.01)
 
 
 @pytest.fixture
@@ -50,7 +38,7 @@ async def hub() -> AsyncIterator[Hub]:
 
 
 def channel_of(hub: Hub, account_id: str, **settings: Any) -> SimulatedChannel:
-    return SimulatedChannel("sim", hub.url, account_id, RealClock(), **settings)
+    return SimulatedChannel("sim", hub.url, account_id, SystemClock(), **settings)
 
 
 @asynccontextmanager
@@ -322,14 +310,14 @@ async def test_a_hub_that_stops_is_a_lost_connection() -> None:
 
 
 async def test_a_hub_that_is_not_there_is_unavailable() -> None:
-    bob = SimulatedChannel("sim", "http://127.0.0.1:9/#token", "bob", RealClock())
+    bob = SimulatedChannel("sim", "http://127.0.0.1:9/#token", "bob", SystemClock())
 
     with pytest.raises(ChannelUnavailableError, match="cannot be reached"):
         await bob.__aenter__()
 
 
 async def test_a_wrong_token_is_refused(hub: Hub) -> None:
-    bob = SimulatedChannel("sim", hub.origin + "/#wrong", "bob", RealClock())
+    bob = SimulatedChannel("sim", hub.origin + "/#wrong", "bob", SystemClock())
 
     with pytest.raises(ChannelUnavailableError, match="401"):
         await bob.__aenter__()
@@ -379,13 +367,16 @@ async def a_frozen_hub(is_frozen: Callable[[], bool]) -> AsyncIterator[str]:
 
 
 async def test_a_frozen_hub_is_a_lost_connection() -> None:
-    async with a_frozen_hub(lambda: True) as url, SimulatedChannel("sim", url, "bob", RealClock(), heartbeat_s=0.05) as bob:
+    async with a_frozen_hub(lambda: True) as url, SimulatedChannel("sim", url, "bob", SystemClock(), heartbeat_s=0.05) as bob:
         with pytest.raises(ChannelUnavailableError):
             await take(bob.messages(), 1)
 
 
 async def test_a_message_that_is_not_answered_is_maybe_sent() -> None:
-    async with a_frozen_hub(lambda: True) as url, SimulatedChannel("sim", url, "bob", RealClock(), request_timeout_s=0.05) as bob:
+    async with (
+        a_frozen_hub(lambda: True) as url,
+        SimulatedChannel("sim", url, "bob", SystemClock(), request_timeout_s=0.05) as bob,
+    ):
         with pytest.raises(ChannelUnavailableError) as caught:
             await bob.send(to("alice", "hello"))
 

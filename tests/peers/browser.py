@@ -16,9 +16,20 @@ import aiohttp
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --disable-dev-shm-usage --disable-extensions --mute-audio --hide-scrollbars --remote-debugging-port=0"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--disable-extensions",
+    "--mute-audio",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+)
 START_WITHIN_S = 40.0
 SEEN_WITHIN_S = 15.0
 KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40, " ": 32}
@@ -61,7 +72,7 @@ class Browser:
     async def open(self, url: str, *, width: int = 1180, height: int = 780, dark: bool = False, language: str = "en") -> "Page":
         target = await self.call("Target.createTarget", {"url": "about:blank"})
         attached = await self.call("Target.attachToTarget", {"targetId": target["targetId"], "flatten": True})
-        page = Page(self, attached["sessionId"])
+        page = Page(self, attached["sessionId"], target["targetId"])
         for domain in ("Page", "Runtime", "Log", "Network"):
             await page.call(f"{domain}.enable")
         await page.resize(width, height)
@@ -87,10 +98,11 @@ class Browser:
 
 
 class Page:
-    """One tab. `complaints` are what its console and its network had to say against it, `requested` every address it asked for."""
+    """One tab; `complaints` are what its console had to say against it, `requested` every address it asked for."""
 
-    def __init__(self, browser: Browser, session: str) -> None:
+    def __init__(self, browser: Browser, session: str, target: str) -> None:
         self.session = session
+        self.target = target
         self.complaints: list[str] = []
         self.requested: list[str] = []
         self._browser = browser
@@ -104,8 +116,8 @@ class Page:
     async def call(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         return await self._browser.call(method, params, self)
 
-    async def js(self, expression: str) -> Any:
-        params = {"expression": expression, "awaitPromise": True, "returnByValue": True, "userGesture": True}
+    async def js(self, expression: str, **where: Any) -> Any:
+        params = {"expression": expression, "awaitPromise": True, "returnByValue": True, "userGesture": True, **where}
         answer = await self.call("Runtime.evaluate", params)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
@@ -121,6 +133,15 @@ class Page:
         assert value, f"never seen: {condition}\n{await self.js('document.body.innerText')}\n{self.complaints}"
         return value
 
+    async def child_frame(self) -> dict[str, Any]:
+        """Give the first frame inside the page: its `url` and `id`."""
+        tree = await self.call("Page.getFrameTree")
+        return dict(tree["frameTree"]["childFrames"][0]["frame"])
+
+    async def js_in_frame(self, frame_id: str, expression: str) -> Any:
+        world = await self.call("Page.createIsolatedWorld", {"frameId": frame_id})
+        return await self.js(expression, contextId=world["executionContextId"])
+
     async def text(self, selector: str) -> str:
         return str(await self.js(f"document.querySelector({json.dumps(selector)}).innerText"))
 
@@ -133,9 +154,15 @@ class Page:
     async def type(self, text: str) -> None:
         await self.call("Input.insertText", {"text": text})
 
+    async def click(self, selector: str) -> None:
+        await self.js(f"document.querySelector({json.dumps(selector)}).click()")
+
     async def resize(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         await self.call("Emulation.setDeviceMetricsOverride", metrics)
+
+    async def close(self) -> None:
+        await self._browser.call("Target.closeTarget", {"targetId": self.target})
 
     async def shoot(self, path: Path) -> None:
         picture = await self.call("Page.captureScreenshot", {"format": "png"})

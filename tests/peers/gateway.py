@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 import json
 import os
 import signal
@@ -236,8 +237,9 @@ class Gateway:
     ) -> dict[str, Any]:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S))
-        given = None if body is None else {name: value for name, value in body.items() if value is not None}
-        async with self._session.request(method, f"{self.control_url}{path}", json=given) as answer:
+        given = None if body is None else json.dumps({name: value for name, value in body.items() if value is not None})
+        data = None if given is None else io.BytesIO(given.encode())  # aiohttp warns of large bodies given otherwise
+        async with self._session.request(method, f"{self.control_url}{path}", data=data) as answer:
             said: dict[str, Any] = await answer.json()
             if answer.status != 200:
                 raise GatewayRefusedError(f"{method} {path}: {answer.status} {said['error']}")

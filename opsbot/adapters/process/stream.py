@@ -61,7 +61,7 @@ class LineStream:
         shown = last or before.rpartition("\r")[2]
         n_whole = max(0, len(shown) - 1) // LINE_CHARS * LINE_CHARS
         self._unfinished = shown[n_whole:] + (cr if not last else "") + text[cut:]
-        return _pieces(shown[:n_whole])
+        return _pieces(shown[:n_whole]) if n_whole else []
 
 
 def _lines(block: str) -> list[str]:

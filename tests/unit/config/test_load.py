@@ -44,6 +44,7 @@ BAD = {
     "name: a\n\nb: \x01\n": ["3: yaml: holds a control character"],
     "a: &a [*a]\n": [f"1: {ENDLESS}"],
     "[" * 500: [f"1: {ENDLESS}"],
+    "a: " + "[" * 40 + "]" * 40: [f"1: {ENDLESS}"],
     "a: 1\n---\nb: 1\n": ["2: yaml: expected a single document in the stream: but found another document"],
     PAGE + "name: b\n": ["4: name: stands here twice, first on line 1; each key once"],
     PAGE + "? [x]\n: 1\n": ["4: yaml: a key is no text; KEY: value"],
@@ -90,6 +91,9 @@ BAD = {
     PAGE + "pair_key: ' '\n": ["4: pair_key: is empty or holds a control character; printable text on one line"],
     # channels
     "name: a\nchannels: {page: {}}\n": ["2: channels.page.kind: is missing; wechaty, local, apprise, simulated"],
+    "name: a\nchannels: {page: {kind: local, local: 1}}\n": [
+        "2: channels.page.local: unknown key; kind, listen, dangerously_listen_anywhere, metrics_open, max_risk",
+    ],
     "name: a\nchannels: {page: {kind: irc}}\n": [
         "2: channels.page.kind: is no kind of channel; wechaty, local, apprise, simulated"
     ],

@@ -10,6 +10,7 @@ from opsbot.config.load import load
 from opsbot.config.problem import operation_problems
 
 TEXT = "name: a\nchannels:\n  page: {kind: local}\noperations:\n  x:\n    use: x\n"
+KEYS = "process, patterns, limit, use, source, tell, fallback, confirm"
 
 
 class Watch(Operation):
@@ -31,8 +32,9 @@ class Watch(Operation):
         ("    process: -f\n", ["7: operations.x.process: does not have the right form; text that matches "]),
         (
             "    proces: bob\n    process: b\n",
-            ["7: operations.x.proces: unknown key, did you mean process?; process, patterns, limit"],
+            [f"7: operations.x.proces: unknown key, did you mean process?; {KEYS}"],
         ),
+        ("    tel: []\n    process: b\n", [f"7: operations.x.tel: unknown key, did you mean tell?; {KEYS}"]),
         (
             "    process: bob\n    limit: many\n",
             ["8: operations.x.limit: must be a whole number, not text", "8: operations.x.limit: must be true or false, not text"],

@@ -103,6 +103,15 @@ def test_all_secrets_are_known_for_masking(tmp_path: Path) -> None:
     assert load(write(tmp_path, text), ENVIRON).secrets() == {"from-file", "literal", SECRET}
 
 
+def test_texts_about_a_document_can_be_masked(tmp_path: Path) -> None:
+    secret_file(tmp_path, b"from-file")
+    text = "name: a\npair_key: literal\nchannels: {w: {kind: wechaty, endpoint: 127.0.0.1:1, token_file: secret}}\n"
+
+    document = load(write(tmp_path, text), {}).document
+
+    assert document.masked("a literal from-file, from-fil") == "a *** ***, from-fil"
+
+
 def test_secrets_of_a_configuration_without_a_file_are_known_too() -> None:
     channel = WechatySettings.model_validate({"kind": "wechaty", "endpoint": "127.0.0.1:1", "token": "s3cret"})
     configuration = Configuration(name="a", channels={"w": channel})

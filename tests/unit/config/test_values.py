@@ -80,6 +80,7 @@ def test_the_defaults_are_those_of_the_documentation(loads: Loads) -> None:
         "group_wait_s": 5,
         "repeat_minutes": (15, 30, 60),
         "per_chat_per_minute": 10,
+        "fallback_after_s": 60,
     }
 
 

@@ -38,8 +38,11 @@ class Connection:
             ChannelUnavailableError: nobody is there, or no TLS comes about.
         """
         try:
+            context = await asyncio.to_thread(self._gateway.tls_context)
+        except OSError as exc:
+            raise ChannelUnavailableError(f"tls_ca_file {self._gateway.tls_ca_file} cannot be used: {exc}") from exc
+        try:
             async with asyncio.timeout(self._patience.connect_s):
-                context = await asyncio.to_thread(self._gateway.tls_context)
                 await self._connect(context)
         except TimeoutError as exc:
             raise ChannelUnavailableError(f"the wechaty gateway {self._gateway.address} does not answer") from exc

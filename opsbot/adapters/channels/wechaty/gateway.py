@@ -17,6 +17,7 @@ class Patience:
 
     connect_s: float = 8.0
     call_s: float = 8.0
+    login_s: float = 1.0
     name_s: float = 3.0
     send_s: float = 25.0
     contacts_s: float = 120.0

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -34,6 +34,13 @@ class EventType(IntEnum):
     LOGIN = 25
     LOGOUT = 26
     DIRTY = 27
+
+
+OTHER_EVENTS: Mapping[int, AccountEventKind] = {
+    EventType.READY: AccountEventKind.READY,
+    EventType.FRIENDSHIP: AccountEventKind.FRIEND_REQUEST,
+    EventType.ROOM_JOIN: AccountEventKind.ROOM_JOIN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +74,17 @@ def text_of(fields: dict[str, Any], key: str) -> str:
 def account_event_of(kind: int, fields: dict[str, Any], at: datetime, own_id: str) -> AccountEvent | None:
     """Translate an event about the account; None for any other. The name is not in it and comes later."""
     account_id = text_of(fields, "contactId")
-    match kind:
-        case EventType.SCAN:
-            status = fields.get("status")
-            return AccountEvent(
-                kind=AccountEventKind.SCAN,
-                at=at,
-                scan_status=SCAN_STATUSES.get(status, ScanStatus.UNKNOWN) if isinstance(status, int) else ScanStatus.UNKNOWN,
-                payload=text_of(fields, "qrcode"),
-            )
-        case EventType.LOGIN if account_id:
-            return AccountEvent(kind=AccountEventKind.LOGIN, at=at, account_id=account_id)
-        case EventType.LOGOUT:
-            reason = text_of(fields, "data")
-            return AccountEvent(kind=AccountEventKind.LOGOUT, at=at, account_id=account_id or own_id, reason=reason)
-        case EventType.READY:
-            return AccountEvent(kind=AccountEventKind.READY, at=at, account_id=own_id)
-        case EventType.FRIENDSHIP:
-            return AccountEvent(kind=AccountEventKind.FRIEND_REQUEST, at=at)
-        case EventType.ROOM_JOIN:
-            return AccountEvent(kind=AccountEventKind.ROOM_JOIN, at=at)
-    return None
+    if kind == EventType.SCAN:
+        status = fields.get("status")
+        known = SCAN_STATUSES.get(status, ScanStatus.UNKNOWN) if isinstance(status, int) else ScanStatus.UNKNOWN
+        return AccountEvent(kind=AccountEventKind.SCAN, at=at, scan_status=known, payload=text_of(fields, "qrcode"))
+    if kind == EventType.LOGIN:
+        return AccountEvent(kind=AccountEventKind.LOGIN, at=at, account_id=account_id) if account_id else None
+    if kind == EventType.LOGOUT:
+        reason = text_of(fields, "data")
+        return AccountEvent(kind=AccountEventKind.LOGOUT, at=at, account_id=account_id or own_id, reason=reason)
+    other = OTHER_EVENTS.get(kind)
+    return AccountEvent(kind=other, at=at) if other else None
 
 
 def raw_message_of(payload: Any) -> RawMessage:  # noqa: ANN401 - untyped stub

@@ -40,9 +40,7 @@ class Roster:
 
     async def name_in(self, room_id: str, contact_id: str) -> str:
         """Give the name that a contact bears in one room only, "" if none."""
-        return await self._look_up(
-            (room_id, contact_id), "room_alias", "room_member_payload", id=room_id, member_id=contact_id
-        )
+        return await self._look_up((room_id, contact_id), "room_alias", "room_member_payload", id=room_id, member_id=contact_id)
 
     def forget(self, kind: object, payload_id: str) -> None:
         """Drop what has changed."""

@@ -1,11 +1,12 @@
 """Which file is which: newcomers, renamed ones, copies, those that are gone."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.lineage import follows, is_beginning
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Entry, Listing, Place, directory_of
+from opsbot.adapters.sources.file.place import Entry, Listing, Place, directory_of, rotation_number
 from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.tracked import Identity, NotAFileError, Tracked
 from opsbot.adapters.sources.file.tuning import Tuning
@@ -66,12 +67,22 @@ class Ledger:
         """Note that a file may have something new."""
         self.dirty.setdefault(tracked)
 
-    def ahead_of(self, tracked: Tracked) -> Iterator[Tracked]:
-        """Give the files of the same log that come first."""
+    def is_its_turn(self, tracked: Tracked) -> bool:
+        """Say whether all that comes before it in its log was read, as far as that does not wait for this one."""
         for other in self._queues[tracked.family]:
-            if other is tracked:
-                return
-            yield other
+            if other is tracked or (follows(other, tracked) and self._still_leads(tracked, other)):
+                break
+            if not other.is_drained:
+                return False
+        return True
+
+    def _still_leads(self, original: Tracked, copy: Tracked) -> bool:
+        """Look once more before the first read: of an original that nothing was read of, truncation is not noticed otherwise."""
+        if original.cursor.offset == 0 and copy.original is original and not is_beginning(copy, original):
+            copy.original = None
+            self.mark(copy)
+            return False
+        return True
 
     def move_to_end(self, tracked: Tracked) -> None:
         """Let a file come last in its log; it begins anew."""
@@ -134,13 +145,13 @@ class Ledger:
                 self.drop(tracked)
 
     def _admit(self, newcomers: list[Tracked], *, from_beginning: bool) -> None:
-        newcomers.sort(key=lambda each: (each.family, each.is_live, each.seen[1]))
+        newcomers = _oldest_first(newcomers)
         self._known_logs |= {each.path for each in newcomers if each.is_live}
         for tracked in newcomers:
             tracked.grown_at_s = self._clock.monotonic_s()
-        unclaimed = [each for each in newcomers if not self._resumption.claim(each)]
-        for tracked in unclaimed:
-            if not self._resumption.adopt(tracked):
+        claimed = {each for each in newcomers if self._resumption.claim(each)}
+        for tracked in newcomers:
+            if not self._resumption.adopt(tracked) and tracked not in claimed:
                 self._begin(tracked, from_beginning=from_beginning)
         for tracked in newcomers:
             tracked.is_checked = tracked.is_checked or (tracked.is_claimed and tracked.is_live)
@@ -156,15 +167,30 @@ class Ledger:
             tracked.is_checked = True
 
     def admit(self, tracked: Tracked) -> None:
-        """Follow a file from the position it is at, as the last one of its log."""
+        """Follow a file from the position it is at."""
         queue = self._queues.setdefault(tracked.family, [])
         for other in queue:
             if other.fd is not None:
                 other.is_drained = False
                 self.mark(other)
-        queue.append(tracked)
+        place = len(queue)
+        while place > 0 and not tracked.is_live and _is_younger(queue[place - 1], tracked):
+            place -= 1
+        queue.insert(place, tracked)
         if not tracked.is_matched or tracked.family in self._known_logs:
             tracked.shown = tracked.family
         self.files[tracked.identity] = tracked
         self.parcel.advance(tracked, tracked.cursor)
         self.mark(tracked)
+
+
+def _is_younger(other: Tracked, newcomer: Tracked) -> bool:
+    """Say whether a file that is followed already comes after a rotated newcomer."""
+    return other.is_live or (other.cursor.offset == 0 and other.seen[1] > newcomer.seen[1])
+
+
+def _oldest_first(files: list[Tracked]) -> list[Tracked]:
+    """Order files by their last change, but those that are counted by their number: late lines make an old file look new."""
+    by_time = sorted(files, key=lambda each: (each.is_live, each.seen[1]))
+    counted = iter(sorted((each for each in files if rotation_number(each.path)), key=lambda each: -rotation_number(each.path)))
+    return [next(counted) if rotation_number(each.path) else each for each in by_time]

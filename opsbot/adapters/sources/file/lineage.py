@@ -17,12 +17,13 @@ STRANGER_BYTES = 4096
 def original_of(copy: Tracked, candidates: Iterable[Tracked]) -> Tracked | None:
     """Find the file whose content a newcomer repeats."""
     for original in candidates:
-        if original is not copy and not _follows(original, copy) and _repeats(copy, original):
+        if original is not copy and not follows(original, copy) and _repeats(copy, original):
             return original
     return None
 
 
-def _follows(tracked: Tracked | None, leader: Tracked) -> bool:
+def follows(tracked: Tracked | None, leader: Tracked) -> bool:
+    """Say whether a file is a copy of another, or a copy of a copy of it."""
     while tracked is not None and tracked is not leader:
         tracked = tracked.original
     return tracked is leader
@@ -37,7 +38,7 @@ def _repeats(copy: Tracked, original: Tracked) -> bool:
         return False
     if 0 < consumed.offset <= copy.size:
         return copy.holds(consumed) and (is_rotated or _same_bytes(copy, original, 0))
-    return _is_beginning(copy, original, MARKER_BYTES if consumed.offset else 1)
+    return is_beginning(copy, original, MARKER_BYTES if consumed.offset else 1)
 
 
 def _still_stands(copy: Tracked, original: Tracked) -> bool:
@@ -45,7 +46,7 @@ def _still_stands(copy: Tracked, original: Tracked) -> bool:
     return copy.family == original.family and original.fd is not None and os.fstat(original.fd).st_nlink > 0
 
 
-def _is_beginning(copy: Tracked, original: Tracked, least_bytes: int) -> bool:
+def is_beginning(copy: Tracked, original: Tracked, least_bytes: int = 1) -> bool:
     """Say whether the copy, which is shorter, is what the original begins with: it may still be growing."""
     size = copy.size
     if size < least_bytes or original.fd is None:
@@ -76,7 +77,7 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
     if consumed.offset <= size and copy.holds(consumed):
         copy.move_to(consumed)
         is_same = size <= original.reached
-    elif consumed.offset > size and (original.fd is None or _is_beginning(copy, original, 1)):
+    elif consumed.offset > size and (original.fd is None or is_beginning(copy, original)):
         copy.move_to(Cursor.at_last_line(copy.fd, size, max_line_bytes))
         is_same = True
     else:

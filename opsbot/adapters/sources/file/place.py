@@ -1,5 +1,7 @@
 """Which files a path or a glob means, and which names are rotations of which log."""
-# ruff: noqa: PTH  strings and not Path objects: every sweep handles all paths, and there may be ten thousand
+
+# Strings and not Path objects: every sweep handles all paths, and there may be ten thousand.
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120, PTH207
 
 import fnmatch
 import glob
@@ -15,6 +17,7 @@ _ROTATED = (
     # bob-out__2026-11-20_00-00-00.log (pm2-logrotate)  app-20261120.log  app.1.log (logrotate with `extension`)
     re.compile(rf"(?P<stem>.+?)(?:__\d[\w.:-]*|[._-]{_DATE}(?:\.\d{{1,4}})?|\.\d{{1,4}})(?P<end>\.[A-Za-z]\w*)"),
 )
+_COUNTED = re.compile(r"\.(\d{1,4})(?:\.[A-Za-z]\w*)?$")
 _MAGIC = re.compile(r"[*?[]")
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
 _NAMES_KEPT = 50_000
@@ -76,6 +79,16 @@ def name_of(path: str) -> str:
 def status_of(path: str) -> os.stat_result:
     """Look at what stands at a path, behind symbolic links."""
     return os.stat(path)
+
+
+def rotation_number(path: str) -> int:
+    """Give the number that a rotation counts up with every turn (`app.log.1`, `app.log.2`), 0 if the name has none.
+
+    >>> rotation_number("app.log.12"), rotation_number("app.log-20261120")
+    (12, 0)
+    """
+    found = _COUNTED.search(path)
+    return int(found[1]) if found else 0
 
 
 class Place:

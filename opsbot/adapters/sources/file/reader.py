@@ -79,12 +79,15 @@ class Reader:
 
     def reconcile(self) -> None:
         """Compare everything with the file system; the next turns read what is new."""
+        self._look()
+        for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
+            self._retire(tracked)
+        retirement.shed(self._ledger)
+
+    def _look(self) -> None:
         task = self._task
         from_beginning = task.read_from == "beginning"
         self._ledger.reconcile(refused=task.refused, from_beginning=from_beginning, complaints=self._complaints)
-        for tracked in retirement.retiring(self._ledger, task.clock.monotonic_s()):
-            self._retire(tracked)
-        retirement.shed(self._ledger)
 
     def touch(self, paths: Iterable[str]) -> bool:
         """Take note that something was written to these files; True when `reconcile` is needed to know them."""
@@ -105,6 +108,7 @@ class Reader:
         """Let every file that may have something new have its share; True when there is more to read at once."""
         is_moving = False
         read_bytes = 0
+        before = self._waiting()
         for tracked in list(self._ledger.dirty):
             if tracked in self._ledger.dirty and self._may_read(tracked):
                 is_moving = True
@@ -112,7 +116,11 @@ class Reader:
             if read_bytes >= _PASS_BYTES:
                 break
         self.flush_due()
-        return is_moving and bool(self._ledger.dirty)
+        return bool(self._ledger.dirty) and (is_moving or self._waiting() != before)
+
+    def _waiting(self) -> set[tuple[Tracked, Tracked | None, bool]]:
+        """Say who waits for whom: as long as that changes, somebody will get his turn."""
+        return {(each, each.original, each.is_checked) for each in self._ledger.dirty}
 
     def flush_due(self) -> None:
         """Hand over what is due."""
@@ -125,8 +133,13 @@ class Reader:
         if batch is not None:
             self._emit(batch)
 
+    def finish(self, emit: Callable[[Batch], None]) -> None:
+        """Hand over what is left, to somebody who takes it at once."""
+        self._emit = emit
+        self.flush()
+
     def _may_read(self, tracked: Tracked) -> bool:
-        if any(not other.is_drained for other in self._ledger.ahead_of(tracked)):
+        if not self._ledger.is_its_turn(tracked):
             return False
         if not tracked.is_checked and tracked.size > tracked.cursor.offset:
             self._check(tracked)
@@ -180,7 +193,7 @@ class Reader:
         self._ledger.dirty.pop(tracked, None)
 
     def _begin_anew(self, tracked: Tracked) -> None:
-        self.reconcile()
+        self._look()
         for newcomer in [each for each in self._ledger.files.values() if not each.is_checked]:
             if newcomer is not tracked and newcomer.size > newcomer.cursor.offset:
                 self._check(newcomer)

@@ -41,6 +41,7 @@ def _resume(ledger: Ledger, copy: Tracked, old: Cursor) -> bool:
     if not copy.holds(old):
         return False
     copy.move_to(old)
+    ledger.parcel.advance(copy, old)
     return True
 
 

@@ -29,14 +29,17 @@ class Resumption:
         return checkpoint is not None and self._resume(tracked, checkpoint)
 
     def adopt(self, tracked: Tracked) -> bool:
-        """Let a file go on from the checkpoint of another that it holds the content of: a copy, a restored or moved file."""
+        """Let a file go on from the checkpoint of another that it holds the content of: a copy, a restored or moved file.
+
+        A copy may have a checkpoint of its own, from before it was known for one.
+        """
         for checkpoint in self._open.values():
             if self._may_stand_for(tracked, checkpoint) and self._resume(tracked, checkpoint):
                 return True
         return False
 
     def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint) -> bool:
-        if not checkpoint.marker:
+        if checkpoint.offset <= tracked.cursor.offset or not checkpoint.marker:
             return False
         if len(checkpoint.marker) == MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
             return True

@@ -1,0 +1,114 @@
+"""The `Source` port for log files."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from opsbot.adapters.sources.file.handover import Handover
+from opsbot.adapters.sources.file.reader import ReadFrom, Task
+from opsbot.adapters.sources.file.thread import ReaderThread
+from opsbot.adapters.sources.file.tracked import Identity
+from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.core.log import Batch, Checkpoint
+from opsbot.core.ports import Clock, Matcher
+
+_log = structlog.get_logger(__name__)
+
+_STOP_S = 4.5
+
+
+class FileSource:
+    """Follows the files behind one path or glob pattern.
+
+    A file that has a checkpoint goes on from there; one that is there when the source is entered is read from its end or its
+    beginning; one that appears later is read from its beginning. Rotated files are read to their end under whatever name they
+    have. Entering returns when all files are open: every line that is written from then on is seen.
+
+    Args:
+        name: the source's key in the configuration.
+        pattern: an absolute path; `*`, `?`, `[…]` in any part, `**` for directories at any depth.
+        matcher: all rules on these files; called from the reader's thread.
+        checkpoints: what was committed of this source.
+        clock: tells the time, also in the reader's thread.
+        read_from: where to begin a file without a checkpoint that is there at the start.
+        refused: (device, inode) of files that are never read: opsbot's own. Looked at again and again.
+        tuning: the numbers.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pattern: str,
+        matcher: Matcher,
+        checkpoints: Sequence[Checkpoint] = (),
+        *,
+        clock: Clock,
+        read_from: ReadFrom = "end",
+        refused: Collection[Identity] = (),
+        tuning: Tuning | None = None,
+    ) -> None:
+        """Touch nothing."""
+        self._task = Task(
+            source=name,
+            pattern=pattern,
+            matcher=matcher,
+            checkpoints=checkpoints,
+            clock=clock,
+            read_from=read_from,
+            refused=refused,
+            tuning=tuning or Tuning(),
+        )
+        self._handover: Handover | None = None
+        self._thread: ReaderThread | None = None
+        self._ended = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """The source's key in the configuration."""
+        return self._task.source
+
+    async def __aenter__(self) -> Self:
+        """Start the reader's thread and wait until it has opened what is there."""
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        self._ended = asyncio.Event()
+
+        def end() -> None:
+            self._ended.set()
+            ready.set()
+
+        self._handover = Handover(self._task.tuning.queued_batches)
+        self._thread = ReaderThread(
+            self._task, self._handover, lambda: loop.call_soon_threadsafe(ready.set), lambda: loop.call_soon_threadsafe(end)
+        )
+        self._thread.start()
+        try:
+            await ready.wait()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the thread, within 5 s."""
+        thread, self._thread = self._thread, None
+        if thread is None or self._handover is None:
+            return
+        thread.stop()
+        try:
+            await asyncio.wait_for(self._ended.wait(), _STOP_S)
+        except TimeoutError:
+            _log.warning("reader_stuck", source=self.name)
+            self._handover.abandon()
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Give what matched; see `opsbot.core.ports.Source`."""
+        if self._handover is None:
+            return
+        async for batch in self._handover.batches():
+            yield batch

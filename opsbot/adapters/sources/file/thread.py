@@ -1,0 +1,140 @@
+"""The reader's thread: waits for something to happen and lets the reader work."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from opsbot.adapters.sources.file.handover import Handover, StoppedError
+from opsbot.adapters.sources.file.reader import Reader, Task
+from opsbot.adapters.sources.file.watch import DirectoryWatch, Hint, Watch
+
+_log = structlog.get_logger(__name__)
+
+_STOP = Hint("")
+_HINTS_AT_ONCE = 10_000
+
+
+class ReaderThread:
+    """Runs one reader until it is stopped.
+
+    `on_ready` is called from the thread when all files are open and watched, and `on_end` when it has ended.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        handover: Handover,
+        on_ready: Callable[[], object],
+        on_end: Callable[[], object],
+        make_watch: Callable[[Callable[[Hint], None]], Watch] = DirectoryWatch,
+    ) -> None:
+        """Prepare; nothing runs yet."""
+        self._task = task
+        self._handover = handover
+        self._on_ready = on_ready
+        self._on_end = on_end
+        self._hints: queue.SimpleQueue[Hint] = queue.SimpleQueue()
+        self._watch = make_watch(self._hints.put)
+        self._is_stopping = False
+        self._is_watching = False
+        self._reconcile_at_s = 0.0
+        self._rearm_at_s = 0.0
+        # A daemon: a rule that never comes to an end in a C library must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name=f"read:{task.source}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; does not wait."""
+        self._is_stopping = True
+        self._handover.stop()
+        self._hints.put(_STOP)
+
+    def _run(self) -> None:
+        reason: BaseException | None = None
+        try:
+            self._read()
+        except StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 a bug, which is raised again where the stream is consumed
+            reason = error
+        finally:
+            self._watch.close()
+            try:
+                self._handover.end(reason)
+                self._on_end()
+            except (StoppedError, RuntimeError):  # the loop was closed without leaving the source
+                _log.debug("loop_gone", source=self._task.source)
+
+    def _read(self) -> None:
+        with Reader(self._task, self._handover.put) as reader:
+            self._reconcile(reader)
+            self._read_all(reader)
+            self._on_ready()
+            while not self._is_stopping:
+                hints = self._wait(reader)
+                if self._needs_reconciling(reader, hints):
+                    self._reconcile(reader)
+                self._read_all(reader)
+            reader.finish(self._handover.put_last)
+
+    def _read_all(self, reader: Reader) -> None:
+        while not self._is_stopping and reader.turn():
+            if not self._hints.empty() and self._needs_reconciling(reader, self._drain()):
+                self._reconcile(reader)
+
+    def _wait(self, reader: Reader) -> list[Hint]:
+        now_s = self._task.clock.monotonic_s()
+        delays = [self._reconcile_at_s - now_s, reader.due_in_s()]
+        try:
+            first = self._hints.get(timeout=max(0.0, min(delay for delay in delays if delay is not None)))
+        except queue.Empty:
+            return []
+        return [first, *self._drain()]
+
+    def _drain(self) -> list[Hint]:
+        hints: list[Hint] = []
+        while len(hints) < _HINTS_AT_ONCE:
+            try:
+                hints.append(self._hints.get_nowait())
+            except queue.Empty:
+                break
+        return hints
+
+    def _needs_reconciling(self, reader: Reader, hints: list[Hint]) -> bool:
+        is_needed = reader.touch({hint.path for hint in hints if not hint.is_name})
+        return (
+            is_needed
+            or self._task.clock.monotonic_s() >= self._reconcile_at_s
+            or any(hint.is_directory or (hint.is_name and reader.is_relevant(hint.path)) for hint in hints)
+        )
+
+    def _reconcile(self, reader: Reader) -> None:
+        reader.reconcile()
+        # What happened between looking and watching is seen by looking once more.
+        while self._arm(reader.directories):
+            reader.reconcile()
+        tuning = self._task.tuning
+        delay_s = tuning.reconcile_s if self._is_watching else tuning.poll_s
+        self._reconcile_at_s = self._task.clock.monotonic_s() + delay_s
+
+    def _arm(self, directories: set[str]) -> bool:
+        now_s = self._task.clock.monotonic_s()
+        if not self._is_watching and now_s < self._rearm_at_s:
+            return False
+        try:
+            is_new = self._watch.arm(directories)
+        except OSError as error:
+            if self._is_watching or not self._rearm_at_s:
+                _log.warning("watching_failed", source=self._task.source, reason=error.strerror, poll_s=self._task.tuning.poll_s)
+            self._is_watching = False
+            self._rearm_at_s = now_s + self._task.tuning.rearm_s
+            return False
+        if not self._is_watching and self._rearm_at_s:
+            _log.info("watching_again", source=self._task.source)
+        self._is_watching = True
+        return is_new

@@ -1,0 +1,301 @@
+"""Random programs of what happens to logs, against an oracle: every line once.
+
+A program writes lines, tears them, rotates, copies and truncates, deletes, restarts and crashes; in between the reader has a turn or
+two. What was committed in the end must be every line exactly once, and in order for each incarnation of the file. Set
+`OPSBOT_MODEL_EXAMPLES` for more programs than the usual few hundred.
+"""
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from opsbot.adapters.matching.regex import RegexMatcher
+from opsbot.adapters.sources.file.reader import Reader, Task
+from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.core.log import Batch, Checkpoint, Rule
+
+EXAMPLES = int(os.environ.get("OPSBOT_MODEL_EXAMPLES", "250"))
+ROTATE_WAIT_S = 30.0
+
+
+class StoppedClock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.passed_s = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 20, tzinfo=UTC) + timedelta(seconds=self.passed_s)
+
+    def monotonic_s(self) -> float:
+        return self.passed_s
+
+    async def sleep(self, delay_s: float) -> None:
+        self.passed_s += delay_s
+
+
+class Writer:
+    """A program that logs: appends to what it has open, and remembers what it wrote."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.written: list[str] = []
+        self.generation = 0
+        self.writes = 1_000_000_000
+        self._torn = ""
+        self._fd = -1
+        self.open()
+
+    def open(self) -> None:
+        """Open the log under its name, as after a signal; what was torn is finished in the old file first."""
+        if self._fd >= 0:
+            self.mend()
+            os.close(self._fd)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self.generation += 1
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def write(self, count: int) -> None:
+        self.mend()
+        for _ in range(count):
+            self._append((self._next() + "\n").encode())
+
+    def _append(self, content: bytes) -> None:
+        """Write with a time stamp of its own: the file system's are too coarse for a program that runs in a millisecond."""
+        os.write(self._fd, content)
+        self.writes += 1
+        os.utime(self._fd, (self.writes, self.writes))
+
+    def tear(self, cut: int) -> None:
+        """Write only the beginning of a line, which may end within a character."""
+        self.mend()
+        line = (self._next() + "\n").encode()
+        cut = cut % (len(line) - 1) + 1
+        self._append(line[:cut])
+        self._rest = line[cut:]
+        self._torn = "torn"
+
+    def mend(self) -> None:
+        if self._torn:
+            self._append(self._rest)
+            self._torn = ""
+
+    def _next(self) -> str:
+        number = len(self.written)
+        line = f"{self.generation}:{number} 日志{'x' * (number * 7 % 40)}"
+        self.written.append(line)
+        return line
+
+
+@dataclass
+class World:
+    """The directory, the writer, the reader and what was committed of its batches."""
+
+    directory: Path
+    pattern: str
+    tuning: Tuning
+
+    def __post_init__(self) -> None:
+        self.log = self.directory / "app.log"
+        self.clock = StoppedClock()
+        self.checkpoints: dict[tuple[int, int], Checkpoint] = {}
+        self.committed: list[str] = []
+        self.pending: list[Batch] = []
+        self.copies = 0
+        self.is_ordered = True
+        self.names_seen: set[tuple[str, int]] = set()
+        self.writer = Writer(self.log)
+        self.reader = self._reader()
+
+    def _reader(self) -> Reader:
+        reader = Reader(
+            Task(
+                source="app",
+                pattern=str(self.directory / self.pattern),
+                matcher=RegexMatcher([Rule.every_line()]),
+                checkpoints=tuple(self.checkpoints.values()),
+                clock=self.clock,
+                tuning=self.tuning,
+            ),
+            self.pending.append,
+        )
+        reader.reconcile()
+        reader.flush()
+        self.commit()
+        return reader
+
+    # What may happen, one method each.
+
+    def names(self) -> set[tuple[str, int]]:
+        return {(each.name, each.stat().st_ino) for each in self.directory.iterdir()}
+
+    def look(self, turns: int) -> None:
+        self.names_seen = self.names()
+        self.reader.reconcile()
+        for _ in range(turns):
+            self.reader.turn()
+
+    def hint(self, turns: int) -> None:
+        """Say only that something was written; when names have changed too, that news got lost, and with it the order may be."""
+        self.is_ordered &= self.names_seen == self.names()
+        if self.reader.touch([str(self.log)]):
+            self.reader.reconcile()
+        for _ in range(turns):
+            self.reader.turn()
+
+    def commit(self) -> None:
+        for batch in self.pending:
+            self.committed += [record.text for record in batch.records]
+            for identity in batch.forgotten:
+                self.checkpoints.pop(identity, None)
+            self.checkpoints.update({(each.device, each.inode): each for each in batch.checkpoints})
+        self.pending.clear()
+
+    def catch_up(self) -> None:
+        """Let everything that was written be read and committed."""
+        self.look(0)
+        while self.reader.turn():
+            pass
+        self.reader.flush()
+        self.commit()
+
+    def write(self, count: int) -> None:
+        self.writer.write(count)
+
+    def tear(self, cut: int) -> None:
+        self.writer.tear(cut)
+
+    def rename(self, is_late: int) -> None:
+        """Rotate by renaming; a late writer goes on in the renamed file for a while."""
+        for number in range(len(list(self.directory.iterdir())), 0, -1):
+            old = self.directory / f"app.log.{number}"
+            if old.exists():
+                old.rename(self.directory / f"app.log.{number + 1}")
+        if self.log.exists():
+            self.log.rename(self.directory / "app.log.1")
+        if not is_late % 2:
+            self.writer.open()
+
+    def reopen(self, _: int) -> None:
+        self.writer.open()
+
+    def copy_and_truncate(self, style: int) -> None:
+        if not self.log.exists():
+            return
+        self.writer.mend()
+        self.copies += 1
+        stamp = f"2026-11-{self.copies:02}_00-00-00"
+        name = [f"app__{stamp}.log", f"app.log-{stamp}", f"app-{stamp}.log"][style % 3]
+        shutil.copy2(self.log, self.directory / name)
+        if style % 2:
+            self.look(1)
+        os.truncate(self.log, 0)
+
+    def truncate_and_regrow(self, count: int) -> None:
+        """Nothing of it is kept, so that only what was read before can be promised."""
+        self.writer.mend()
+        self.catch_up()
+        if self.log.exists():
+            size = self.log.stat().st_size
+            os.truncate(self.log, 0)
+            while self.log.stat().st_size < size and self._writes_to_log():
+                self.writer.write(1 + count)
+
+    def _writes_to_log(self) -> bool:
+        return os.fstat(self.writer._fd).st_ino == self.log.stat().st_ino  # noqa: SLF001 a late writer writes elsewhere
+
+    def delete(self, _: int) -> None:
+        self.writer.mend()
+        self.catch_up()
+        self.log.unlink(missing_ok=True)
+        self.writer.open()
+
+    def restart(self, _: int) -> None:
+        self.reader.flush()
+        self.commit()
+        self._restart()
+
+    def crash(self, uncommitted: int) -> None:
+        kept = self.pending[: max(0, len(self.pending) - uncommitted)]
+        self.pending[:] = kept
+        self.commit()
+        self._restart()
+
+    def _restart(self) -> None:
+        self.reader.__exit__(None, None, None)
+        self.pending.clear()
+        self.reader = self._reader()
+
+    def wait(self, seconds: int) -> None:
+        self.writer.mend()
+        self.clock.passed_s += seconds * 7
+        self.look(2)
+
+    def settle(self) -> None:
+        self.writer.mend()
+        for _ in range(3):
+            self.catch_up()
+            self.clock.passed_s += ROTATE_WAIT_S + 1
+
+
+STEPS = {
+    "write": 5,
+    "tear": 2,
+    "look": 4,
+    "hint": 3,
+    "rename": 2,
+    "reopen": 1,
+    "copy_and_truncate": 2,
+    "truncate_and_regrow": 1,
+    "delete": 1,
+    "restart": 1,
+    "crash": 1,
+    "wait": 1,
+    "save": 1,
+}
+steps = st.tuples(st.sampled_from([name for name, weight in STEPS.items() for _ in range(weight)]), st.integers(0, 8))
+
+
+def run(program: list[tuple[str, int]], chunk_bytes: int, pattern: str) -> World:
+    """Carry a program out."""
+    tuning = Tuning(chunk_bytes=chunk_bytes, turn_bytes=max(64, chunk_bytes), batch_records=3, rotate_wait_s=ROTATE_WAIT_S)
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(Path(directory), pattern, tuning)
+        try:
+            for name, number in program:
+                if name == "save":
+                    world.commit()
+                else:
+                    getattr(world, name)(number)
+            world.settle()
+        finally:
+            world.reader.__exit__(None, None, None)
+            world.writer.close()
+        return world
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, database=None, derandomize=EXAMPLES <= 250, suppress_health_check=list(HealthCheck)
+)
+@given(
+    program=st.lists(steps, max_size=25),
+    chunk_bytes=st.sampled_from([1, 2, 3, 7, 16, 64, 500, 4096, 256 * 1024]),
+    pattern=st.sampled_from(["app.log", "app*.log", "app*"]),
+)
+def test_every_line_is_committed_once_and_in_order_whatever_happens_to_the_log(
+    program: list[tuple[str, int]], chunk_bytes: int, pattern: str
+) -> None:
+    world = run(program, chunk_bytes, pattern)
+
+    assert Counter(world.committed) == Counter(world.writer.written)
+    if world.is_ordered:
+        assert sorted(world.committed, key=lambda line: int(line.split(":")[0])) == world.writer.written
