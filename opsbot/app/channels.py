@@ -49,6 +49,7 @@ def _channel(name: str, surroundings: Surroundings) -> Channel:
                 tls=settings.tls,
                 tls_ca_file=settings.tls_ca_file,
                 clock=surroundings.clock,
+                bot_name=surroundings.configuration.name,
             )
         case AppriseSettings():
             from opsbot.adapters.channels.apprise.channel import AppriseChannel  # noqa: PLC0415 - only when configured

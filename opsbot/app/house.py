@@ -99,7 +99,7 @@ class House:
             name=configuration.name,
             language=configuration.language,
             clock=clock,
-            runner=ProcessRunner(os.environ),
+            runner=ProcessRunner(os.environ, language=configuration.language),
             own_pid=os.getpid(),
             parts=self.parts.all,
             tail=self._tail,

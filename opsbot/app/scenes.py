@@ -129,7 +129,8 @@ def _partner(
         chat = configuration.chat_of(recipient)
     except (KeyError, ValueError) as exc:
         allowed = "PERSON@CHANNEL, where PERSON stands in people and has an id on CHANNEL"
-        raise ConfigError(configuration.document.problem(path, f"{text!r} is not reachable", allowed)) from exc
+        quoted = configuration.document.quoted(path, text)
+        raise ConfigError(configuration.document.problem(path, f"{quoted} is not reachable", allowed)) from exc
     return next((person for person in access.people if person.name == recipient.name), None), chat
 
 

@@ -8,21 +8,21 @@ import click
 from opsbot import __version__
 
 COMMANDS = {
-    "run": "opsbot.cli.run",
-    "demo": "opsbot.cli.demo",
-    "demo-restart": "opsbot.cli.demo",
-    "check": "opsbot.cli.check",
-    "chat": "opsbot.cli.chat",
-    "operations": "opsbot.cli.operations",
-    "new": "opsbot.cli.new",
-    "contacts": "opsbot.cli.contacts",
-    "doctor": "opsbot.cli.doctor",
+    "demo": "Two paired bots on a simulated platform, in the browser; nothing to configure.",
+    "run": "Run the daemon.",
+    "check": "Check a configuration; lists every problem with its line.",
+    "doctor": "Check gateways, pm2, permissions, limits and the clock.",
+    "contacts": "List the ids, handles and names the accounts know.",
+    "chat": "Talk to a running daemon in the terminal.",
+    "operations": "List the operations, or the settings of one.",
+    "new": "Write a new operation with its test.",
 }
+HIDDEN = {"demo-restart": "opsbot.cli.demo"}
 EXIT_CONFIG = 2
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module only when it is asked for: `opsbot chat` loads no web server."""
+    """Imports a command's module only when it runs: `opsbot chat` loads no web server, and `--help` loads nothing."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name the commands in the order in which a new user meets them."""
@@ -30,22 +30,27 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import one command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        module = importlib.import_module(COMMANDS[cmd_name])
+        module = importlib.import_module(HIDDEN.get(cmd_name, f"opsbot.cli.{cmd_name}"))
         found: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="opsbot")
 def opsbot() -> None:
-    r"""Tail logs, listen to chats, and hand both to small operations.
+    """Tail logs, listen to chats, and hand both to small operations.
 
     \b
     New here:        opsbot demo
     With a config:   opsbot check -c config.yaml && opsbot run -c config.yaml
-    """
+    """  # noqa: D301 - click reads the escape
 
 
 def main() -> None:

@@ -34,10 +34,10 @@ def contacts(config_path: Path, channel: str | None) -> None:
                 async with asyncio.timeout(CONNECT_WITHIN_S), one:
                     for contact in await cast("Account", one).contacts():
                         kind = "room" if contact.is_room else "person"
-                        print("\t".join([name, kind, contact.contact_id, contact.handle, contact.name]))
+                        print(f"{name}\t{kind}\t{contact.contact_id}\t{contact.handle}\t{contact.name}")
             except (ChannelUnavailableError, TimeoutError) as exc:
                 reason = str(exc) or "no answer in time"
                 raise click.ClickException(f"{name}: {reason}") from exc
 
-    print("\t".join(["channel", "kind", "id", "handle", "name"]))
+    print("channel\tkind\tid\thandle\tname")
     asyncio.run(show())

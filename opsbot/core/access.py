@@ -31,12 +31,11 @@ class Grant:
     def covers(self, scene: str, spec: CommandSpec, today: date) -> bool:
         """Tell whether this grant allows the command today."""
         names = {fold_name(name) for name in (spec.mark.name, *spec.mark.aliases)}
-        return (
-            self.scene == scene
-            and (not self.command or fold_name(self.command) in names)
-            and (self.starts_on is None or self.starts_on <= today)
-            and (self.ends_on is None or today <= self.ends_on)
-        )
+        return self.scene == scene and (not self.command or fold_name(self.command) in names) and self.holds(today)
+
+    def holds(self, today: date) -> bool:
+        """Tell whether today lies between its dates."""
+        return (self.starts_on is None or self.starts_on <= today) and (self.ends_on is None or today <= self.ends_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class Access:
 
     def _has_grant(self, person: Person, today: date) -> bool:
         grants: Iterable[Grant] = (grant for role in person.roles for grant in self.grants.get(role, ()))
-        return any(grant.ends_on is None or today <= grant.ends_on for grant in grants)
+        return any(grant.holds(today) for grant in grants)
 
     def knows(self, person: Person) -> bool:
         """Tell whether somebody is to be answered at all, if only with what is wrong."""

@@ -44,7 +44,8 @@ def bundles(due: Sequence[Delivery]) -> list[Bundle]:
 
 
 def _may_join(first: Delivery, delivery: Delivery) -> bool:
-    return is_groupable(first) and is_groupable(delivery) and first.scene == delivery.scene and not first.maybe_sent
+    is_fresh = not first.maybe_sent and not delivery.maybe_sent  # what is repeated says so by itself
+    return is_fresh and is_groupable(first) and is_groupable(delivery) and first.scene == delivery.scene
 
 
 def is_groupable(delivery: Delivery) -> bool:

@@ -22,10 +22,10 @@ def change_for(
 ) -> Change:
     """Say what a notification makes durable: a delivery per recipient, its fallbacks in waiting, its alert.
 
-    URGENT and picture notifications leave at once; the others wait `group_wait_s` for company.
+    URGENT notifications leave at once; the others, pictures too, wait `group_wait_s`, so that a chat keeps their order.
     """
     first = (notification.chat,) if notification.chat else route.tell
-    wait_s = group_wait_s if notification.severity in (Severity.NORMAL, Severity.IMPORTANT, Severity.DEBUG) else 0.0
+    wait_s = 0.0 if notification.severity is Severity.URGENT else group_wait_s
     expires_at = now + timedelta(seconds=notification.valid_for_s) if notification.valid_for_s is not None else None
     template = Delivery(
         chat=Chat("", ""),

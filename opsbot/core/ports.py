@@ -271,5 +271,9 @@ class QrRenderer(Protocol):
     """Draws QR codes."""
 
     def png(self, payload: str) -> bytes:
-        """Draw a PNG with at least four modules of quiet zone. Blocking: called in a thread."""
+        """Draw a PNG with at least four modules of quiet zone. Blocking: called in a thread.
+
+        Raises:
+            MessageRejectedError: the payload is too long for a QR code.
+        """
         ...

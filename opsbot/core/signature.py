@@ -2,6 +2,7 @@
 
 import enum
 import inspect
+import itertools
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,11 +73,10 @@ class Signature:
             raise ValueError(f"{plain[0]!r}: one argument too many")
         if not rest:
             return [], named
-        # Python wants what stands before *rest by position.
-        ahead = [
-            named.pop(parameter.name) for parameter in self.parameters if not parameter.takes_rest and parameter.name in named
-        ]
-        return [*ahead, *rest], {}
+        # Python wants what stands before *rest by position; of that, only a flag can be missing when there is a rest.
+        before = itertools.takewhile(lambda parameter: not parameter.takes_rest, self.parameters)
+        ahead = [named.pop(parameter.name, False) for parameter in before]
+        return [*ahead, *rest], named
 
     def _take_options(self, words: list[str], named: dict[str, object]) -> list[str]:
         options = {
@@ -94,6 +94,8 @@ class Signature:
                 raise ValueError(f"{key}: no such option")
             if parameter is None:
                 plain.append(word)
+            elif parameter.is_flag and equals:
+                raise ValueError(f"{key}: takes no value")
             elif parameter.is_flag:
                 named[parameter.name] = True
             else:

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from opsbot.core.chat import Chat
 from opsbot.core.context import Person
 from opsbot.core.folding import own_words
+from opsbot.core.ports import Clock
 from opsbot.pipeline.context import Ask
+from opsbot.pipeline.limit import TimeLimitError, within
 
 Send = Callable[[str], Awaitable[object]]
 
@@ -18,6 +20,10 @@ class Asks:
         """Start with none."""
         self._waiting: dict[tuple[Chat, str], asyncio.Future[str]] = {}
 
+    def expects(self, chat: Chat, person: Person) -> bool:
+        """Tell whether a question waits for an answer of this person in this chat."""
+        return (chat, person.name) in self._waiting
+
     def take(self, chat: Chat, person: Person, message: str) -> bool:
         """Take a message as the answer to the question that waits for it, if one does."""
         future = self._waiting.pop((chat, person.name), None)
@@ -26,7 +32,7 @@ class Asks:
         future.set_result(own_words(message))
         return True
 
-    def asker(self, chat: Chat, person: Person, send: Send) -> Ask:
+    def asker(self, chat: Chat, person: Person, send: Send, clock: Clock) -> Ask:
         """Give the function with which one command asks: the prompt and the seconds to wait; None is no answer."""
 
         async def ask(prompt: str, timeout_s: float) -> str | None:
@@ -37,10 +43,11 @@ class Asks:
             self._waiting[key] = future
             try:
                 await send(prompt)
-                return await asyncio.wait_for(future, timeout_s)
-            except TimeoutError:
+                return await within(clock, timeout_s, future)
+            except TimeLimitError:
                 return None
             finally:
-                self._waiting.pop(key, None)
+                if self._waiting.get(key) is future:  # once answered, the place may be another command's
+                    del self._waiting[key]
 
         return ask

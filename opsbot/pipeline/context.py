@@ -23,6 +23,8 @@ from opsbot.pipeline.state import SceneState
 T = TypeVar("T")
 NOWHERE = Chat("", "")
 NONCE_DIGITS = 4
+ASK_MARGIN_S = 1.0
+"""A question ends so long before its command does: who did not answer is told that, and not that something took too long."""
 
 
 @dataclass(slots=True)
@@ -217,7 +219,7 @@ class CommandContext(OperationContext):
 
     async def ask(self, prompt: str, *, as_: type[T], timeout_s: float = 60) -> T:
         """Ask the person and give the answer."""
-        answer = await self._ask(prompt, min(timeout_s, self._time_left_s()))
+        answer = await self._ask(prompt, min(timeout_s, self._time_left_s() - ASK_MARGIN_S))
         if answer is None:
             raise CommandError(text("no_answer", self._daemon.language))
         try:
@@ -229,7 +231,7 @@ class CommandContext(OperationContext):
         """Wait until the person repeats a fresh nonce."""
         nonce = f"{secrets.randbelow(10**NONCE_DIGITS):0{NONCE_DIGITS}}"
         prompt = text("confirm", self._daemon.language, summary=summary, nonce=nonce)
-        answer = await self._ask(prompt, min(timeout_s, self._time_left_s()))
+        answer = await self._ask(prompt, min(timeout_s, self._time_left_s() - ASK_MARGIN_S))
         if answer is None or not secrets.compare_digest(answer.strip().encode(), nonce.encode()):
             raise CommandError(text("not_confirmed", self._daemon.language))
 

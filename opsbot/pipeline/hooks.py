@@ -16,6 +16,7 @@ from opsbot.core.delivery import Delivery
 from opsbot.core.dispatch import change_for, merge
 from opsbot.core.notification import Notification, Severity
 from opsbot.core.operation import Hook
+from opsbot.core.output import Output
 from opsbot.core.ports import Clock, Store
 from opsbot.core.scene import Route, Scene
 from opsbot.pipeline.context import Daemon, OperationContext
@@ -59,7 +60,7 @@ class Hooks:
         """
         context = OperationContext(self._daemon, scene, may_run=may_run)
         try:
-            notifications = [notification async for notification in _told(call(context))]
+            notifications = [_checked(notification) async for notification in _told(call(context))]
         except Exception as exc:  # operation code: the bug stays here
             log.exception("operation failed", scene=scene.name, hook=hook)
             return self.report(
@@ -116,6 +117,17 @@ class Hooks:
     @property
     def _language(self) -> Language:
         return self._daemon.language
+
+
+def _checked(notification: object) -> Notification:
+    """Refuse what is no notification here, where the bug can be told: the outbox could not store it."""
+    if not isinstance(notification, Notification):
+        raise TypeError(f"a hook tells Notifications, not {type(notification).__name__}")
+    if not isinstance(notification.content, Output):
+        raise TypeError(
+            f"a notification's content is str, Image, File, QrCode or Markdown, not {type(notification.content).__name__}"
+        )
+    return notification
 
 
 async def _told(result: Hook) -> AsyncIterator[Notification]:

@@ -7,8 +7,8 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
 
 import structlog
 
@@ -20,9 +20,12 @@ from opsbot.core.output import Output
 from opsbot.core.ports import Clock
 from opsbot.pipeline.context import CommandContext
 from opsbot.pipeline.hooks import Hooks
+from opsbot.pipeline.limit import Limit, TimeLimitError
 from opsbot.pipeline.reply import Reply
 
 log = structlog.get_logger(__name__)
+
+END: Final = object()
 
 
 class Jobs:
@@ -73,28 +76,34 @@ class Jobs:
 
     async def _bounded(self, command: Command, context: CommandContext, outcome: "_Outcome") -> AsyncIterator[Output]:
         timeout_s = command.spec.mark.timeout_s if command.spec else 60.0
-        deadline_s = asyncio.get_running_loop().time() + timeout_s
+        limit = Limit(self._clock, timeout_s)
+        watcher = self._group.create_task(limit.watch(), name=f"limit:{context.job}")
         try:
             async with aclosing(_answers(command, context)) as answers:
-                while True:
-                    # The time-out is around each step: a yield may not cross a time-out block.
-                    async with asyncio.timeout_at(deadline_s):
-                        output = await anext(answers, None)
-                    if output is None:
-                        return
-                    yield output
+                while (output := await limit.step(anext(answers, END))) is not END:
+                    yield _checked(output)
         except CommandError as exc:
             outcome.state = JobState.FAILED
             yield str(exc)
-        except TimeoutError:
+        except TimeLimitError:
             outcome.state = JobState.FAILED
             yield text("timed_out", self._language, seconds=round(timeout_s))
         except Exception as exc:  # operation code: the bug stays here
             outcome.state = JobState.FAILED
             log.exception("operation failed", scene=command.scene.name, job=context.job)
             yield text("bug", self._language, error=type(exc).__name__, job=context.job)
+        finally:
+            watcher.cancel()
 
 
+def _checked(output: object) -> Output:
+    """Refuse what is no output here, where the bug can be told: the outbox could not store it."""
+    if not isinstance(output, Output):
+        raise TypeError(f"a command answers with str, Image, File, QrCode or Markdown, not with {type(output).__name__}")
+    return output
+
+
+@dataclass(slots=True)
 class _Outcome:
     """How a job ended, written while its outputs stream."""
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import structlog
 
 from opsbot.core.bundle import Bundle, bundles, is_groupable, may_leave_at
+from opsbot.core.chat import OutgoingMessage
 from opsbot.core.delivery import fallback_to_start, retry_after
 from opsbot.core.errors import ChannelUnavailableError, MessageRejectedError
 from opsbot.core.ports import Clock, Store
@@ -66,6 +67,8 @@ class Notifier:
             wake.clear()
             for bundle in bundles(await self._store.due(link.name, self._clock.now())):
                 await self._deliver(link, bundle)
+                if wake.is_set():
+                    break  # what is due has changed: a failure holds up its chat, a newer word drops an older one
             next_at = await self._store.next_due_at(link.name)
             delay_s = LOOK_AGAIN_S if next_at is None else (next_at - self._clock.now()).total_seconds()
             if delay_s > 0:
@@ -90,19 +93,17 @@ class Notifier:
             return
         if not link.sendable.is_set():
             return
-        messages = await self._renderer.render(bundle, link.channel.capabilities, now)
-        replaces = await self._store.sent_message_id(bundle.first.edits) if bundle.first.edits else ""
-        await self._store.begin(bundle.ids)
+        has_begun = False
         try:
+            messages = await self._renderer.render(bundle, link.channel.capabilities, now)
+            replaces = await self._store.sent_message_id(bundle.first.edits) if bundle.first.edits else ""
+            await self._store.begin(bundle.ids)
             sent_id = ""
             for message in messages:
-                if replaces:
-                    await link.channel.edit(replaces, message)
-                    sent_id, replaces = replaces, ""
-                else:
-                    sent_id = await link.channel.send(message) or sent_id
+                sent_id = await self._say(link, message, replaces) or sent_id
+                replaces, has_begun = "", True
         except ChannelUnavailableError as exc:
-            await self._postpone(link, bundle, exc)
+            await self._postpone(link, bundle, exc, maybe_sent=exc.maybe_sent or has_begun)
         except MessageRejectedError as exc:
             log.warning("message rejected", channel=link.name, scene=bundle.first.scene, reason=str(exc))
             await self._store.fail(bundle.ids, str(exc))
@@ -111,11 +112,23 @@ class Notifier:
             self._sent_at[_chat_key(bundle)].append(now)
             await self._store.settle(bundle.ids, sent_id)
 
-    async def _postpone(self, link: Link, bundle: Bundle, exc: ChannelUnavailableError) -> None:
+    async def _say(self, link: Link, message: OutgoingMessage, replaces: str) -> str:
+        """Send a message, or put it in the place of one sent before; gives its id."""
+        if replaces:
+            try:
+                await link.channel.edit(replaces, message)
+            except MessageRejectedError as exc:  # gone, or too old: what it says is new nevertheless
+                log.info("message not edited", channel=link.name, reason=str(exc))
+            else:
+                return replaces
+        return await link.channel.send(message)
+
+    async def _postpone(self, link: Link, bundle: Bundle, exc: ChannelUnavailableError, *, maybe_sent: bool) -> None:
         attempts = bundle.first.attempts + 1
         until = self._clock.now() + retry_after(attempts, self._jitter(), exc.retry_after_s)
         log.warning("message postponed", channel=link.name, scene=bundle.first.scene, attempts=attempts, reason=str(exc))
-        await self._store.postpone(bundle.ids, until, str(exc), maybe_sent=exc.maybe_sent)
+        await self._store.postpone(bundle.ids, until, str(exc), maybe_sent=maybe_sent)
+        self._wakes[link.name].set()
 
     def _budget(self, bundle: Bundle, now: datetime) -> datetime:
         return may_leave_at(self._sent_at[_chat_key(bundle)], now, self._manners.per_chat_per_minute)

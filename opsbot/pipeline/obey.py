@@ -29,6 +29,10 @@ log = structlog.get_logger(__name__)
 PARTNER_BURST = 6
 PARTNER_EVERY_S = 10.0
 """Two bots that answer each other are stopped: a partner's account gets so many answers, then one every ten seconds."""
+UNKNOWN_BURST = 5
+UNKNOWN_EVERY_S = 600.0
+"""Nobody needs to be told more often that a word is no command, but another bot would answer to it, for ever."""
+TOO_MANY_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -44,6 +48,8 @@ class Obey:
     asks: Asks
     rate: Rate = field(default_factory=Rate)
     partner_rate: Rate = field(default_factory=lambda: Rate(PARTNER_BURST, PARTNER_EVERY_S))
+    unknown_rate: Rate = field(default_factory=lambda: Rate(UNKNOWN_BURST, UNKNOWN_EVERY_S))
+    too_many_rate: Rate = field(default_factory=lambda: Rate(1, TOO_MANY_EVERY_S))
 
     async def hear(self, link: Link, message: IncomingMessage) -> None:
         """Handle one message; returns when it is refused, answered, or its job has been started.
@@ -68,15 +74,17 @@ class Obey:
             await self._refuse(link, message, person, refusal)
         elif self._is_too_fast(link, message, person):
             await self._refuse(link, message, person, Refusal.TOO_MANY)
-        elif person is not None and self.asks.take(message.chat, person, message.text):
-            await self.store.claim(_key(message), message.received_at)
+        elif person is not None and self.asks.expects(message.chat, person):
+            # A platform that repeats itself must not answer a question with the very command that asked it.
+            if await self.store.claim(_key(message), message.received_at):
+                self.asks.take(message.chat, person, message.text)
         else:
             await self._dispatch(link, message, person)
 
     def _is_too_fast(self, link: Link, message: IncomingMessage, person: Person | None) -> bool:
         is_bot = person is not None and any(scene.partner == person for scene in self.scenes.values())
         rate = self.partner_rate if is_bot else self.rate
-        return not rate.admits(f"{link.name}\n{message.sender_id}", self._clock.monotonic_s())
+        return not rate.admits(_sender(link, message), self._clock.monotonic_s())
 
     async def _dispatch(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
         if await self._is_partner_talk(link, message, person):
@@ -107,7 +115,7 @@ class Obey:
         timeout_s = command.spec.mark.timeout_s if command.spec else 60.0
         context = CommandContext(
             self.daemon, command.scene, person=asker, chat=message.chat, job=job,
-            ask=self.asks.asker(message.chat, asker, reply.send), commands=lambda: self._help(asker, message.chat),
+            ask=self.asks.asker(message.chat, asker, reply.send, self._clock), commands=lambda: self._help(asker, message.chat),
             deadline_s=self._clock.monotonic_s() + timeout_s,
         )  # fmt: skip
         self.jobs.start(job, command, context, reply)
@@ -142,6 +150,8 @@ class Obey:
             return
         if resolve(message.text, self.scenes, self._may_run(person, message.chat)) is None:
             return
+        if refusal is Refusal.TOO_MANY and not self.too_many_rate.admits(_sender(link, message), self._clock.monotonic_s()):
+            return
         if await self.store.claim(_key(message), message.received_at):
             seconds = round(abs(age_of(message)))
             await self._say(link, message.chat, text(refusal.value, self._language, seconds=seconds))
@@ -149,6 +159,8 @@ class Obey:
     async def _answer_unknown(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
         """Answer people of ours; strangers get silence, and so do partner bots, which talk for other reasons."""
         if person is None or not self.access.knows(person) or not await self.store.claim(_key(message), message.received_at):
+            return
+        if not self.unknown_rate.admits(_sender(link, message), self._clock.monotonic_s()):
             return
         await self._say(link, message.chat, text("unknown", self._language))
 
@@ -191,3 +203,7 @@ class Obey:
 
 def _key(message: IncomingMessage) -> str:
     return f"{message.chat.channel}\n{message.message_id}"
+
+
+def _sender(link: Link, message: IncomingMessage) -> str:
+    return f"{link.name}\n{message.sender_id}"

@@ -31,7 +31,7 @@ class Renderer:
             body, attachment = grouped_text(texts, text("n_more", self._language)), None
         else:
             body, attachment = await self._content(first, now)
-        body = self._redactor.mask(body)
+        body = self._redactor.mask(body).encode("utf-8", "replace").decode()  # half a surrogate pair is no text anywhere
         if first.maybe_sent:
             body = f"{text('repeated', self._language)}\n{body}".strip()
         if attachment is not None and not capabilities.attachments:

@@ -83,11 +83,9 @@ class Reply:
         said: list[bool] = []
         async with asyncio.TaskGroup() as group:
             group.create_task(gather(), name="reply:gather")
-            try:
-                async for item in outputs:
-                    await queue.put(item)
-            finally:
-                await queue.put(None)
+            async for item in outputs:
+                await queue.put(item)
+            await queue.put(None)
         return bool(said)
 
     async def _company(

@@ -78,7 +78,9 @@ class Schedule:
         for (scene_name, key), due_at in sorted(self._timers.items(), key=lambda item: item[1]):
             if due_at > now:
                 break
-            self._timers.pop((scene_name, key), None)
+            if self._timers.get((scene_name, key)) != due_at:
+                continue  # a hook that ran just now cleared or moved it
+            del self._timers[scene_name, key]
             scene = self._scenes.get(scene_name)
             cleared = Change(timers=(Timer(scene_name, key, None),))
             if scene is None or "on_timer" not in scene.surface.hooks:
@@ -107,7 +109,9 @@ class Schedule:
     def _next_at(self, now: datetime) -> datetime:
         candidates = [now + timedelta(seconds=LOOK_AGAIN_S), *self._timers.values()]
         candidates += [self._periodic[0][0]] if self._periodic else []
-        candidates += [alert.next_at for alert in self._alerts.values() if alert.next_at is not None]
+        candidates += [
+            alert.next_at for alert in self._alerts.values() if alert.next_at is not None and alert.scene in self._scenes
+        ]
         return min(candidates)
 
     async def _rest(self, delay_s: float) -> None:

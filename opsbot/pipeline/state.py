@@ -1,6 +1,8 @@
 """A scene's durable state while one hook runs: reads see everything, writes are kept apart until the hook has succeeded."""
 
+import json
 from collections.abc import Iterator, MutableMapping
+from copy import deepcopy
 
 from opsbot.core.change import Json, StateWrite
 
@@ -15,15 +17,19 @@ class SceneState(MutableMapping[str, Json]):
         self._writes: dict[str, Json] = {}
 
     def __getitem__(self, key: str) -> Json:
-        """Give a value; a deleted or missing one is a KeyError."""
+        """Give a copy of a value: what is changed in it counts only once it is written back."""
         value = self._writes[key] if key in self._writes else self._shared[key]
         if value is None:
             raise KeyError(key)
-        return value
+        return deepcopy(value)
 
     def __setitem__(self, key: str, value: Json) -> None:
-        """Write a JSON value; None deletes."""
-        self._writes[key] = value
+        """Write a JSON value; None deletes.
+
+        Raises:
+            TypeError, ValueError: it is no JSON; here, where the bug can be told, and not in the transaction.
+        """
+        self._writes[key] = json.loads(json.dumps(value, allow_nan=False))
 
     def __delitem__(self, key: str) -> None:
         """Delete a value."""

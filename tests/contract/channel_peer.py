@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
-from _pytest.mark import ParameterSet
-
 from opsbot.core.chat import Chat
 from opsbot.core.ports import Channel
 from tests.peers import local_chat
@@ -107,6 +104,3 @@ async def local_peer(folder: Path) -> AsyncIterator[Peer]:
 
 
 PeerFactory = Callable[[Path], AbstractAsyncContextManager[Peer]]
-
-# An adapter joins here: a function that gives its peer, with the mark `real` if it needs a real one.
-PEERS: Sequence[ParameterSet] = (pytest.param(local_peer, id="local"),)

@@ -1,4 +1,4 @@
-"""What every adapter of the Channel port keeps; `channel_peer.py` says how one joins."""
+"""What every adapter of the Channel port keeps; `PEERS` says how one joins."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,18 @@ import pytest
 from opsbot.core.chat import AccountEvent, Attachment, Chat, IncomingMessage, OutgoingMessage
 from opsbot.core.errors import ChannelUnavailableError, MessageRejectedError
 from opsbot.core.ports import Account, Channel
-from tests.contract.channel_peer import PEERS, Peer, PeerFactory, Received
+from tests.contract.channel_peer import Peer, PeerFactory, Received, local_peer
+from tests.contract.peers_fake import fake_peer
+from tests.contract.peers_simulated import simulated_peer
+from tests.contract.peers_wechaty import MARKS, wechaty_peer
+
+PEERS = (
+    pytest.param(fake_peer, id="fake"),
+    pytest.param(local_peer, id="local"),
+    pytest.param(simulated_peer, id="simulated"),
+    pytest.param(wechaty_peer, id="wechaty", marks=MARKS),
+)
+"""An adapter joins here: a function that gives its peer, with the mark `real` if it needs a real one."""
 
 WITHIN_S = 20.0
 LEAVES_WITHIN_S = 5.0

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from opsbot.core.log import Checkpoint
 from opsbot.core.notification import Severity
 from opsbot.core.output import File, Image, Markdown, Output, QrCode
 from opsbot.core.ports import Store
+from opsbot.testing.store import FakeStore
 
 NOW = datetime(2026, 11, 20, 8, 30, 0, 123457, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=30)
@@ -29,7 +30,8 @@ ALICE = Chat("local", "alice")
 BOB = Chat("local", "bob")
 ROOM = Chat("local", "ops", is_room=True)
 
-MAKERS: dict[str, Callable[[Path], SqliteStore]] = {
+MAKERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Store]]] = {
+    "fake": lambda _folder: FakeStore(),
     "sqlite-file": lambda folder: SqliteStore(folder / "opsbot.db"),
     "sqlite-memory": lambda _folder: SqliteStore(None),
 }

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,33 @@ from tests.peers.qr import read_qr
 
 PAYLOADS = (f"http://weixin.qq.com/x/Rescue{number:04}" for number in itertools.count(1))
 PAIR_KEY = "a-key-that-only-the-pair-knows"
+TOKEN = "gateway-token"
 OTHER = {"alice": "bob", "bob": "alice"}
+ARCHY, EVE, ROOM = "wxid_archy", "wxid_eve", "ops@chatroom"
+CONTACTS = ((ARCHY, "Archy"), ("wxid_alice", "Alice"), ("wxid_bob", "Bob"), (EVE, "Archy"), ("wxid_stranger", "Stranger"))
+"""Eve bears the owner's name, and is somebody else."""
+SETTLED_S = 1.1
+"""A little more than a login takes to settle, by the daemon's own clock."""
+MARKERS = itertools.count(1)
+OPERATIONS = Path(__file__).parent / "operations"
 
 
-def config_text(
-    name: str, gateway: Gateway, *, pm2_home: str = "", extra: str = "", scene_extra: str = "", signed: bool = True
-) -> str:
-    """Write the configuration of one of the two; what the tests change is appended."""
+@dataclass(frozen=True)
+class Plan:
+    """What a test changes about the two: YAML that is put in at its place, indented as it stands there."""
+
+    scene_extra: str = ""
+    extra: str = ""
+    channels: str = ""
+    archy_ids: str = ""
+    bot_roles: str = "bot"
+    signed: bool = True
+
+
+def config_text(name: str, gateway: Gateway, pm2_home: str, plan: Plan) -> str:
+    """Write the configuration of one of the two."""
     other = OTHER[name]
-    pair_key = "pair_key: ${OPSBOT_PAIR_KEY}" if signed else ""
+    pair_key = "pair_key: ${OPSBOT_PAIR_KEY}" if plan.signed else ""
     pm2 = f"pm2_home: {pm2_home}" if pm2_home else ""
     return f"""
 name: {name}
@@ -36,13 +55,15 @@ channels:
     token: ${{WECHATY_TOKEN}}
     tls: false
     account: wxid_{name}
+{plan.channels}
 people:
-  archy: {{roles: [owner], ids: {{wechat: wxid_archy}}}}
-  {other}: {{roles: [bot], ids: {{wechat: wxid_{other}}}}}
+  archy: {{roles: [owner], ids: {{wechat: {ARCHY}{plan.archy_ids}}}}}
+  {other}: {{roles: [{plan.bot_roles}], ids: {{wechat: wxid_{other}}}}}
 rooms:
-  OPS: {{wechat: "ops@chatroom"}}
+  OPS: {{wechat: "{ROOM}"}}
 sources:
   {other}: {{path: logs/{other}.log}}
+operation_dirs: [{OPERATIONS}]
 operations:
   rescue_{other}:
     use: qr_rescue
@@ -50,13 +71,17 @@ operations:
     partner: {other}@wechat
     tell: [{other}@wechat, archy@wechat]
     login_test: "#ping"
-{scene_extra}
+{plan.scene_extra}
   restart_{other}:
     use: pm2_restart
     process: worker
     watch_s: 1
     {pm2}
-{extra}
+  marker:
+    use: marker
+    source: {other}
+    tell: [archy@wechat]
+{plan.extra}
 """
 
 
@@ -72,18 +97,76 @@ class Side:
     def account(self) -> str:
         return f"wxid_{self.name}"
 
+    @property
+    def log_file(self) -> Path:
+        """Where this one's account is written about, for the other to read."""
+        return self.daemon.config.parent / "logs" / f"{self.name}.log"
+
+    @property
+    def database(self) -> Path:
+        return self.daemon.config.parent / "state" / self.name / "opsbot.db"
+
+    async def prepare(self) -> None:
+        """Tell the gateway who there is."""
+        await self.gateway.start()
+        await self.gateway.contacts([{"id": contact, "name": shown, "friend": True} for contact, shown in CONTACTS])
+        await self.gateway.room(ROOM, topic="OPS", members=["wxid_alice", "wxid_bob", ARCHY, EVE, "wxid_stranger"])
+
     async def log_in(self) -> None:
         """Log the account in and wait until the daemon obeys."""
         after = len(self.daemon.log)
         await self.gateway.login(self.account)
+        await self.settle(after)
+
+    async def settle(self, after: int) -> None:
+        """Wait until the daemon has noticed a login that came after so many lines of its log, and obeys."""
         await self.daemon.wait_logged(lambda line: line.get("event") == "account logged in", after=after)
-        await asyncio.sleep(1.1)  # the time a login takes to settle, by the daemon's own clock
+        await asyncio.sleep(SETTLED_S)
+
+    async def restart_daemon(self) -> None:
+        """Stop the daemon in order and start it again, until it obeys."""
+        await self.daemon.stop()
+        await self.start_daemon()
+
+    async def start_daemon(self) -> None:
+        """Start the daemon at an account that is logged in, until it obeys."""
+        after = len(self.daemon.log)
+        await self.daemon.start()
+        await self.settle(after)
+
+    async def last_seq(self) -> int:
+        """Give the number of what was sent last."""
+        return max((sent.seq for sent in await self.gateway.sent()), default=0)
 
     async def obeys(self, sender: str, text: str, *, timeout_s: float = 15.0) -> Sent:
         """Send a command and give the first answer to its sender."""
-        after = (await self.gateway.sent() or [None])[-1]
+        after = await self.last_seq()
         await self.gateway.message(sender, text)
-        return await self.gateway.wait_sent(lambda sent: sent.contact_id == sender, timeout_s, after=after.seq if after else 0)
+        return await self.gateway.wait_sent(lambda sent: sent.contact_id == sender, timeout_s, after=after)
+
+    async def answers(self, wanted: str, text: str, sender: str = ARCHY, *, timeout_s: float = 20.0) -> Sent:
+        """Send a command and wait for an answer in which a pattern is found; asked again while the daemon settles."""
+        after = await self.last_seq()
+        async with asyncio.timeout(timeout_s):
+            while True:
+                await self.gateway.message(sender, text)
+                answer = await self.gateway.wait_sent(_text_to(sender, ""), timeout_s, after=after)
+                if re.search(wanted, answer.text or ""):
+                    return answer
+                after = answer.seq
+                await asyncio.sleep(0.2)
+
+    async def tells(self, wanted: str, to: str = ARCHY, *, after: int = 0, timeout_s: float = 20.0) -> Sent:
+        """Wait for a text to somebody in which a pattern is found."""
+        return await self.gateway.wait_sent(_text_to(to, wanted), timeout_s, after=after)
+
+    async def pictures(self, to: str = ARCHY) -> list[str]:
+        """Give what an independent reader finds in the pictures that somebody was sent, in order."""
+        return [read_qr(sent.file.content) for sent in await self.gateway.sent() if sent.contact_id == to and sent.file]
+
+    async def texts(self, to: str = ARCHY) -> list[str]:
+        """Give the texts that somebody was sent, in order."""
+        return [sent.text for sent in await self.gateway.sent() if sent.contact_id == to and sent.text]
 
 
 @dataclass
@@ -95,31 +178,95 @@ class Pair:
     pm2: Pm2
     directory: Path
 
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return self.alice, self.bob
+
+    async def tidy(self) -> None:
+        """Bring both back to where a test begins: running, logged in, told so, rescuing, and nothing sent yet."""
+        for side in self.sides:
+            await side.gateway.start()
+            await side.gateway.fail(0)
+            await side.gateway.delay(0)
+            for contact, _ in CONTACTS:
+                await side.gateway.contact(contact, friend=True)
+            await self._bring_back(side)
+        for side in self.sides:
+            await side.answers(r"as far as its log says\.$", f"rescue_{OTHER[side.name]} rescue on")
+        for side in self.sides:
+            await side.gateway.clear_sent()
+
+    async def _bring_back(self, side: Side) -> None:
+        login = (await side.gateway.state()).login
+        if login not in (None, side.account):
+            await side.gateway.logout()
+        if not side.daemon.is_running:
+            await side.daemon.start()
+        if login != side.account:
+            await side.log_in()
+
+    async def marks(self) -> None:
+        """Write a line to bob's log and wait until alice has said it again: whatever stood before it was read and told."""
+        text = f"marker {next(MARKERS)}"
+        await write_line(self.bob.log_file, text)
+        await self.alice.tells(f"^{text}$")
+
+
+async def write_line(log: Path, *lines: str) -> None:
+    """Append lines to a log as whoever may write to it could."""
+
+    def append() -> None:
+        with log.open("ab") as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
+
+    await asyncio.to_thread(append)
+
 
 @asynccontextmanager
-async def paired(directory: Path, *, scene_extra: str = "", extra: str = "", signed: bool = True) -> AsyncIterator[Pair]:
+async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str, str] | None = None) -> AsyncIterator[Pair]:
     """Start both gateways, both daemons and pm2's home; both accounts are logged in and settled."""
-    (directory / "logs").mkdir()
-    env = {"WECHATY_TOKEN": "gateway-token", "OPSBOT_PAIR_KEY": PAIR_KEY}
+    await asyncio.to_thread(_furnish, directory)
+    known = {"WECHATY_TOKEN": TOKEN, "OPSBOT_PAIR_KEY": PAIR_KEY, **(env or {})}
     async with AsyncExitStack() as stack:
         pm2 = await stack.enter_async_context(Pm2(directory / "pm2"))
-        sides: dict[str, Side] = {}
-        for name in OTHER:
-            gateway = await stack.enter_async_context(Gateway(directory / f"gateway-{name}"))
-            for contact, shown in (("wxid_archy", "Archy"), ("wxid_alice", "Alice"), ("wxid_bob", "Bob"), ("wxid_eve", "Archy")):
-                await gateway.contact(contact, name=shown, friend=True)
-            await gateway.room("ops@chatroom", topic="OPS", members=["wxid_alice", "wxid_bob", "wxid_archy", "wxid_eve"])
-            config = directory / f"{name}.yaml"
-            text = config_text(name, gateway, pm2_home=str(pm2.home), scene_extra=scene_extra, extra=extra, signed=signed)
-            config.write_text(text)
-            sides[name] = Side(name, gateway, OpsbotDaemon(config, {**pm2.environment, **env}))
-        await sides["alice"].gateway.wire("wxid_bob", sides["bob"].gateway)
-        await sides["bob"].gateway.wire("wxid_alice", sides["alice"].gateway)
-        for side in sides.values():
-            await stack.enter_async_context(side.daemon)
-        for side in sides.values():
-            await side.log_in()
-        yield Pair(sides["alice"], sides["bob"], pm2, directory)
+        gateways = {name: Gateway(directory / f"gateway-{name}", token=TOKEN) for name in OTHER}
+        sides = {
+            name: Side(name, gateway, OpsbotDaemon(directory / f"{name}.yaml", {**pm2.environment, **known}))
+            for name, gateway in gateways.items()
+        }
+        both = Pair(sides["alice"], sides["bob"], pm2, directory)
+        for side in both.sides:
+            stack.push_async_exit(side.gateway)
+        await _all(side.prepare for side in both.sides)
+        for side in both.sides:
+            text = config_text(side.name, side.gateway, str(pm2.home), plan or Plan())
+            await asyncio.to_thread(side.daemon.config.write_text, text)
+            await side.gateway.wire(f"wxid_{OTHER[side.name]}", gateways[OTHER[side.name]])
+        for side in both.sides:
+            stack.push_async_exit(side.daemon)
+        await _all(side.daemon.start for side in both.sides)
+        await _all(side.log_in for side in both.sides)
+        yield both
+
+
+def _furnish(directory: Path) -> None:
+    for name in ("logs", "home", "tmp"):
+        (directory / name).mkdir(parents=True)
+
+
+async def _all(steps: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Take steps side by side: starting two of everything one after the other takes twice as long."""
+    async with asyncio.TaskGroup() as group:
+        for step in steps:
+            group.create_task(_step(step))
+
+
+async def _step(step: Callable[[], Awaitable[None]]) -> None:
+    await step()
+
+
+def _text_to(to: str, wanted: str) -> Callable[[Sent], bool]:
+    return lambda sent: sent.contact_id == to and sent.text is not None and re.search(wanted, sent.text) is not None
 
 
 def is_picture_of(payload: str, to: str) -> "PictureOf":

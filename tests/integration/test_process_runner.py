@@ -15,6 +15,7 @@ import pytest
 from opsbot.adapters.process import running
 from opsbot.adapters.process.refusal import TEXTS
 from opsbot.adapters.process.runner import ProcessRunner
+from opsbot.adapters.process.survivor import group_lives
 from opsbot.core.catalogue import Language
 from opsbot.core.errors import CommandError
 
@@ -183,9 +184,11 @@ async def test_program_in_the_background_ends_with_the_run(runner: ProcessRunner
     assert not lives(int(pid))
 
 
-async def test_program_may_clean_up_when_it_is_ended(runner: ProcessRunner, tmp_path: Path) -> None:
-    script = f"trap 'sleep 0.1; touch {tmp_path}/clean; exit' TERM; echo ready; while :; do sleep 0.01; done"
-    async with runner.run(["sh", "-c", script], timeout_s=20) as process:
+async def test_program_may_clean_up_and_speak_when_it_is_ended(runner: ProcessRunner, tmp_path: Path) -> None:
+    clean_up = f"yes | head -n 100000; sleep 0.1; echo bye && touch {tmp_path}/clean; exit"
+    async with runner.run(
+        ["sh", "-c", f"trap '{clean_up}' TERM; echo ready; while :; do sleep 0.01; done"], timeout_s=20
+    ) as process:
         await anext(process)
 
     assert names_in(tmp_path) == ["clean"]
@@ -287,6 +290,17 @@ async def test_other_program_of_the_same_job_goes_on(runner: ProcessRunner) -> N
         assert lives(pid)
 
 
+async def test_group_of_which_only_a_zombie_is_left_counts_as_gone() -> None:
+    pid = os.posix_spawnp("true", ["true"], os.environ, setsid=True)  # noqa: ASYNC221 it does not wait
+    await until(lambda: not lives(pid))
+
+    try:
+        os.killpg(pid, 0)  # there it is
+        assert not group_lives(pid)
+    finally:
+        os.waitpid(pid, 0)  # noqa: ASYNC222 it has ended
+
+
 async def test_stranger_that_got_the_number_of_an_ended_program_is_left_alone(runner: ProcessRunner) -> None:
     stranger = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
     async with runner.run(["true"], timeout_s=20) as process:
@@ -330,6 +344,12 @@ async def test_program_gets_the_allowed_part_of_the_environment_and_no_secret() 
     assert given == own | {"PM2_HOME": "/pm2", "HOME": "/given", "OPSBOT_JOB": "job-1"}
 
 
+async def test_tags_cannot_be_overridden(runner: ProcessRunner) -> None:
+    lines = await output(runner, "env", env={"OPSBOT_RUN": "mine", "OPSBOT_JOB": "mine"}, job_id="job-1")
+
+    assert [line for line in lines if line.endswith("=mine")] == []
+
+
 async def test_shell_characters_in_arguments_are_letters_like_others(runner: ProcessRunner) -> None:
     odd = ["$(id)", "; echo x", "*", "~", "`id`", "a b", "", "-n", "%s", "'\"", "> /tmp/x", "重\n启"]
 
@@ -367,6 +387,18 @@ async def test_program_runs_as_the_given_user_and_with_nothing_of_ours(runner: P
     assert groups == " ".join(map(str, os.getgrouplist(NOBODY, entry.pw_gid)))
     assert where in {entry.pw_dir, "/"}
     assert (home, user) == (entry.pw_dir, NOBODY)
+
+
+@pytest.mark.usefixtures("as_root")
+async def test_program_of_another_user_has_none_of_our_groups(runner: ProcessRunner) -> None:
+    ours = os.getgroups()
+    os.setgroups([*ours, 4321])
+    try:
+        [groups] = await output(runner, "id", "-G", run_as=NOBODY)
+    finally:
+        os.setgroups(ours)
+
+    assert "4321" not in groups.split()
 
 
 @pytest.mark.usefixtures("as_root")

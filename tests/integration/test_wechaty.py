@@ -19,14 +19,14 @@ import structlog
 
 from opsbot.adapters.channels.wechaty.channel import FILE_LIMIT_BYTES, TAKE_OVER_AFTER, WechatyChannel
 from opsbot.adapters.channels.wechaty.compat import load
-from opsbot.adapters.channels.wechaty.gateway import Patience
+from opsbot.adapters.channels.wechaty.connection import Connection
+from opsbot.adapters.channels.wechaty.gateway import Patience, gateway_at
 from opsbot.core.chat import (
     AccountEvent,
     AccountEventKind,
     Attachment,
     Chat,
     Contact,
-    IncomingMessage,
     OutgoingMessage,
     ScanStatus,
 )
@@ -113,15 +113,6 @@ async def a_foreign_client(gateway: Gateway) -> AsyncIterator[Any]:
 async def take(stream: AsyncIterator[Item], n: int, patience_s: float = PATIENCE_S) -> list[Item]:
     async with asyncio.timeout(patience_s):
         return [await anext(stream) for _ in range(n)]
-
-
-async def hear(bot: WechatyChannel, text: str) -> IncomingMessage:
-    """Wait for the message with a text that arrives behind whatever the test sent before."""
-    async with asyncio.timeout(PATIENCE_S):
-        async for message in bot.messages():
-            if message.text == text:
-                return message
-    raise AssertionError("the stream ended")
 
 
 async def said_by(bot: WechatyChannel, gateway: Gateway) -> list[str]:
@@ -592,6 +583,19 @@ async def test_a_send_that_is_not_answered_ends_in_time_and_is_maybe_sent(gatewa
     assert caught.value.maybe_sent
 
 
+async def test_a_send_that_was_given_up_leaves_no_task_behind(gateway: Gateway) -> None:
+    async with a_bot(gateway, patience=QUICK) as bot:
+        await gateway.fail(mode="hang")
+        await outcome_of(bot, to(BOSS, "slow"))
+        await until_no_call_is_left()
+
+
+async def until_no_call_is_left() -> None:
+    async with asyncio.timeout(1):
+        while any(task.get_name().startswith("call:") for task in asyncio.all_tasks()):  # noqa: ASYNC110 - a task ends unannounced
+            await asyncio.sleep(0)
+
+
 async def test_a_send_that_is_not_answered_does_not_hold_up_another_chat(gateway: Gateway) -> None:
     async with a_bot(gateway) as bot:
         await gateway.fail(mode="hang")
@@ -642,6 +646,12 @@ async def test_a_gateway_that_is_down_is_said_to_be_down(gateway: Gateway) -> No
     await gateway.kill()
 
     assert "connection refused" in str(await why_not(channel_of(gateway)))
+
+
+async def test_a_wechaty_stack_that_does_not_import_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wechaty_grpc.wechaty", None)
+
+    assert "pip install" in str(await why_not(WechatyChannel("wechat", "127.0.0.1:9", "t", RealClock())))
 
 
 async def test_a_gateway_that_takes_no_calls_is_given_up_in_time(gateway: Gateway) -> None:
@@ -734,6 +744,63 @@ async def test_a_frozen_gateway_is_noticed_within_its_two_bounds(gateway: Gatewa
     assert elapsed_s < 16
 
 
+async def test_a_gateway_that_freezes_after_a_long_silence_is_noticed_as_fast(gateway: Gateway) -> None:
+    async with a_bot(gateway, patience=QUICK) as bot:
+        await asyncio.sleep(2)  # several pings long: the library's own limits would have stopped them by now
+        gateway.freeze()
+        try:
+            fault = await loss_of(bot, patience_s=3)
+        finally:
+            gateway.thaw()
+
+    assert "lost" in str(fault)
+
+
+@asynccontextmanager
+async def a_connection_to_a_peer_that_takes_no_bytes() -> AsyncIterator[Connection]:
+    """A peer that allows any amount of data and then reads none of it, as behind a network that swallows everything."""
+    settings, window = "0000060400000000000004" + "7fffffff", "000004080000000000" + "7fff0000"
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        gateway = gateway_at(f"127.0.0.1:{listener.getsockname()[1]}", "t", tls=False, tls_ca_file=None)
+        async with asyncio.TaskGroup() as tasks:
+            connection = Connection(load(), gateway, QUICK, tasks)
+            await connection.open()
+            accepted, _ = await asyncio.get_running_loop().sock_accept(listener)
+            with accepted:
+                accepted.sendall(bytes.fromhex(settings + window))
+                await asyncio.sleep(0.1)  # for the client to read it
+                yield connection
+            connection.close()
+
+
+async def test_bytes_that_nobody_takes_end_the_connection() -> None:
+    async with a_connection_to_a_peer_that_takes_no_bytes() as connection:
+        with pytest.raises(ChannelUnavailableError, match="was lost"):
+            await connection.call("message_send_text", within_s=8, conversation_id="x", text="x" * 30_000_000)
+
+
+async def test_bytes_that_nobody_takes_do_not_outlive_the_connection() -> None:
+    async with a_connection_to_a_peer_that_takes_no_bytes() as connection, asyncio.TaskGroup() as tasks:
+        big = {"conversation_id": "x", "text": "x" * 30_000_000}
+        sending = tasks.create_task(call_outcome(connection, "message_send_text", big))
+        await asyncio.sleep(0.2)  # for the buffers to fill
+        before = await asyncio.to_thread(os.listdir, "/proc/self/fd")
+        connection.close()
+        await sending
+        after = await asyncio.to_thread(os.listdir, "/proc/self/fd")
+
+    assert len(after) == len(before) - 1
+
+
+async def call_outcome(connection: Connection, method: str, arguments: dict[str, str]) -> None:
+    with contextlib.suppress(ChannelUnavailableError):
+        await connection.call(method, within_s=8, **arguments)
+
+
 async def test_an_idle_connection_to_a_healthy_gateway_stays(gateway: Gateway) -> None:
     async with a_bot(gateway, patience=QUICK) as bot:
         await asyncio.sleep(2.5)  # several pings long
@@ -800,10 +867,21 @@ async def test_a_puppet_that_was_stopped_is_started_on_reconnecting(gateway: Gat
     async with a_bot(gateway) as bot, a_foreign_client(gateway) as other:
         await other.stop()
         await loss_of(bot)
-    async with a_bot(gateway) as bot:
-        await bot.send(to(BOSS, "back"))
+    stopped = await gateway.state()
+    async with a_bot(gateway):
+        started = await gateway.state()
 
-    assert texts(await gateway.sent()) == ["back"]
+    assert (stopped.raw["puppet_active"], started.raw["puppet_active"]) == (False, True)
+
+
+async def test_nothing_is_sent_after_a_kick_though_the_gateway_would_take_it(gateway: Gateway) -> None:
+    async with a_bot(gateway) as bot, a_foreign_client(gateway) as other:
+        await other.stop()
+        await loss_of(bot)
+        with pytest.raises(ChannelUnavailableError, match="not connected"):
+            await bot.send(to(BOSS, "too late"))
+
+    assert await gateway.sent() == []
 
 
 async def test_a_gateway_that_serves_another_client_is_left_to_it(gateway: Gateway) -> None:

@@ -93,7 +93,7 @@ class Browser:
                 if answer.get("id") == number:
                     assert "error" not in answer, f"{method}: {answer['error']}"
                     return dict(answer["result"])
-                if page:
+                if page and answer.get("sessionId") == page.session:
                     page.heard(answer)
 
 
@@ -128,7 +128,7 @@ class Page:
         value = await self.js(
             f"new Promise((done) => {{ const end = performance.now() + {limit_ms}; const look = () => {{ let value;"
             f" try {{ value = ({condition}); }} catch {{}}"
-            " value || performance.now() > end ? done(value) : setTimeout(look, 15); }; look(); })"
+            " value || performance.now() > end ? done(value instanceof Node || value) : setTimeout(look, 15); }; look(); })"
         )
         assert value, f"never seen: {condition}\n{await self.js('document.body.innerText')}\n{self.complaints}"
         return value

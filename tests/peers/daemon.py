@@ -17,10 +17,11 @@ STOP_WITHIN_S = 25.0
 class OpsbotDaemon:
     """One daemon. Its log is kept as parsed lines; `kill` and `start` may alternate."""
 
-    def __init__(self, config: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: Path, env: Mapping[str, str] | None = None, *, log_level: str = "debug") -> None:
         self.config = config
         self.log: list[dict[str, Any]] = []
-        self.stdout = b""
+        self.ready_after_s = 0.0
+        self._log_level = log_level
         self._env = dict(env or {})
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -38,12 +39,17 @@ class OpsbotDaemon:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         after = len(self.log)
+        started_s = asyncio.get_running_loop().time()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "opsbot", "run", "-c", str(self.config), "--log-level", "debug"),
+            *("-m", "opsbot", "run", "-c", str(self.config), "--log-level", self._log_level),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -52,6 +58,7 @@ class OpsbotDaemon:
         )
         self._reader = asyncio.get_running_loop().create_task(self._read())
         await self.wait_logged(lambda line: line.get("event") == "ready", READY_WITHIN_S, after=after)
+        self.ready_after_s = asyncio.get_running_loop().time() - started_s
 
     async def _read(self) -> None:
         assert self._process is not None
@@ -82,10 +89,11 @@ class OpsbotDaemon:
                         if wanted(line):
                             return line
                     if self._reader is not None and self._reader.done():
-                        raise TimeoutError
+                        break
                     await self._grew.wait()
         except TimeoutError:
-            raise TimeoutError("\n".join(str(line) for line in self.log[-30:])) from None
+            pass
+        raise TimeoutError("\n".join(str(line) for line in self.log[-30:]))
 
     async def kill(self) -> None:
         """Kill it with -9."""

@@ -112,6 +112,10 @@ def test_progress_without_a_newline_keeps_its_last_state() -> None:
     assert lines_of(*chunks) == ["9999%"]
 
 
+def test_what_follows_a_long_progress_replaces_it() -> None:
+    assert lines_of(b"55%\r" * 3000, b"done\n") == ["done"]
+
+
 def test_escape_sequence_across_the_cut_of_a_long_line_is_removed() -> None:
     lines = lines_of(b"x" * LINE_CHARS + b"\x1b[3", b"1mred\n")
 

@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Self, cast
 
 import structlog
 
 from opsbot.adapters.process.stream import LineStream
-from opsbot.adapters.process.survivor import group_lives, kill_tagged
+from opsbot.adapters.process.survivor import are_gone, group_lives, kill_tagged
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,7 @@ LINGER_S = 0.2
 CHUNK_BYTES = 16 * 1024
 DRAIN_BYTES = 1024 * 1024  # the largest pipe an ordinary user can have (pipe(7), pipe-max-size)
 QUEUE_LINES = 1000
+POLL_FIRST_S = 0.002
 POLL_MAX_S = 0.1
 SWEEPS = 5
 
@@ -42,6 +45,7 @@ class RunningProcess(asyncio.SubprocessProtocol):
         self._lines: deque[str] = deque()
         self._news = asyncio.Event()
         self._ended = False
+        self._is_left = False
         self._is_reading = False
         self._transport: asyncio.SubprocessTransport | None = None
         self._pid = 0
@@ -88,7 +92,8 @@ class RunningProcess(asyncio.SubprocessProtocol):
         drained = 0
         while not self._ended and drained < DRAIN_BYTES and (n_bytes := self._read()):
             drained += n_bytes
-        self._timers.append(self._loop.call_later(LINGER_S, self.end))
+        if not self._is_left:
+            self._timers.append(self._loop.call_later(LINGER_S, self.end))
 
     # Reading
 
@@ -107,7 +112,8 @@ class RunningProcess(asyncio.SubprocessProtocol):
             chunk = os.read(self._fd, CHUNK_BYTES) if self._fd >= 0 else b""
         except BlockingIOError:
             return 0
-        self._lines += self._stream.feed(chunk)
+        if not self._is_left:
+            self._lines += self._stream.feed(chunk)
         if not chunk:
             self._close_pipe()
             if self._exit_status is not None:
@@ -128,7 +134,8 @@ class RunningProcess(asyncio.SubprocessProtocol):
         if self._ended:
             return
         self._close_pipe()
-        self._lines += self._stream.end()
+        if not self._is_left:
+            self._lines += self._stream.end()
         self._ended = True
         self._forget_timers()
         self._news.set()
@@ -141,43 +148,52 @@ class RunningProcess(asyncio.SubprocessProtocol):
         What a program started in a session of its own and left running when it ended in peace is a service, and stays.
         """
         is_cut_short = self._exit_status is None or self.timed_out
-        self.end()
-        if self._pid == 0:
-            return
+        self._forget_timers()
+        self._discard()
         try:
-            await self._end_group()
-            if is_cut_short:
-                await self._sweep()
+            if self._transport is not None:
+                await self._end_group()
+                if is_cut_short:
+                    await self._sweep()
         except asyncio.CancelledError:  # whoever waits for us is in a hurry
             self._signal(signal.SIGKILL)
             raise
         finally:
+            self.end()
             if self._transport is not None:
                 self._transport.close()
 
+    def _discard(self) -> None:
+        """Read on for nobody: a program that says something while it cleans up must not die of a closed pipe."""
+        self._is_left = True
+        self._lines.clear()
+        if self._transport is not None:
+            self._read_on()
+
     async def _end_group(self) -> None:
         for number, grace_s in ((signal.SIGTERM, TERM_GRACE_S), (signal.SIGKILL, KILL_GRACE_S)):
-            if not self._signal(number) or await self._is_gone_within(grace_s):
+            if not self._signal(number) or await self._is_so_within(grace_s, self._is_group_gone):
                 return
         log.warning("process group left behind", group=self._pid)
 
     async def _sweep(self) -> None:
-        for _ in range(SWEEPS):
-            if not await asyncio.to_thread(kill_tagged, self._tag):
+        for _ in range(SWEEPS):  # what was forked while we looked is found by the next one
+            pids = await asyncio.to_thread(kill_tagged, self._tag)
+            if not pids:
                 return
-            await asyncio.sleep(POLL_MAX_S / 4)
+            await self._is_so_within(KILL_GRACE_S, partial(asyncio.to_thread, are_gone, pids))
 
-    async def _is_gone_within(self, limit_s: float) -> bool:
+    async def _is_so_within(self, limit_s: float, is_so: Callable[[], Awaitable[bool]]) -> bool:
         deadline_s = self._loop.time() + limit_s
-        delay_s = 0.002
-        while not await self._is_gone():
+        delay_s = POLL_FIRST_S
+        while not await is_so():
             if self._loop.time() >= deadline_s:
                 return False
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, POLL_MAX_S)
         return True
 
-    async def _is_gone(self) -> bool:
+    async def _is_group_gone(self) -> bool:
         if self._exit_status is None:
             return False
         return not self._signal(0) or not await asyncio.to_thread(group_lives, self._pid)

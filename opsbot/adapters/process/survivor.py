@@ -5,11 +5,12 @@ A process that begins a session of its own leaves the group, but not its environ
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
+_ENDED = (b"Z", b"X")  # zombie, dead
 
 
 def group_lives(group: int) -> bool:
@@ -17,18 +18,23 @@ def group_lives(group: int) -> bool:
 
     `killpg(group, 0)` would answer yes for ever where no init reaps orphans.
     """
-    return any(state not in "ZX" and pgrp == group for state, pgrp in _states())
+    return any(fields and fields[0] not in _ENDED and int(fields[2]) == group for fields in map(_fields, _pids()))
 
 
-def kill_tagged(tag: str) -> int:
-    """Kill every process whose environment has the entry `tag`; gives how many there were."""
+def are_gone(pids: Iterable[int]) -> bool:
+    """Tell whether none of the processes runs any more."""
+    return all(not fields or fields[0] in _ENDED for fields in map(_fields, pids))
+
+
+def kill_tagged(tag: str) -> list[int]:
+    """Kill every process whose environment has the entry `tag`; gives the pids of those that could be."""
     entry = tag.encode()
-    killed = 0
+    killed = []
     for pid in _pids():
         if entry in _read(pid, "environ").split(b"\0"):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-                killed += 1
+                killed.append(pid)
     return killed
 
 
@@ -37,12 +43,10 @@ def _pids() -> Iterator[int]:
         yield from (int(path.name) for path in PROC.iterdir() if path.name.isdigit())
 
 
-def _states() -> Iterator[tuple[str, int]]:
-    for pid in _pids():
-        # "pid (name) state ppid pgrp …"; the name may hold anything, so count from its last parenthesis (proc(5))
-        fields = _read(pid, "stat").rpartition(b")")[2].split()
-        if len(fields) > 2:  # noqa: PLR2004 the two that are read
-            yield fields[0].decode(), int(fields[2])
+def _fields(pid: int) -> list[bytes]:
+    """Give state, parent, group … of a process; nothing for one that is gone."""
+    # "pid (name) state ppid pgrp …"; the name may hold anything, so count from its last parenthesis (proc(5))
+    return _read(pid, "stat").rpartition(b")")[2].split()
 
 
 def _read(pid: int, name: str) -> bytes:

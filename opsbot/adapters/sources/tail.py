@@ -1,6 +1,6 @@
 """The end of a log, for people who want to read it."""
 
-import glob
+from glob import glob
 from pathlib import Path
 
 
@@ -11,7 +11,8 @@ def read_tail(pattern: str, limit_bytes: int) -> tuple[str, bytes]:
         FileNotFoundError: there is no such file now.
         OSError: it cannot be read.
     """
-    files = [path for path in map(Path, glob.glob(pattern)) if path.is_file()]
+    # Not Path.glob: the pattern may be absolute, and may have a wildcard in any part.
+    files = [path for path in map(Path, glob(pattern)) if path.is_file()]  # noqa: PTH207
     if not files:
         raise FileNotFoundError(pattern)
     newest = max(files, key=lambda path: path.stat().st_mtime)

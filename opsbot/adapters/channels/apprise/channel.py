@@ -70,7 +70,8 @@ class AppriseChannel:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 # Apprise counts an empty body as nothing to send, even with a picture.
-                taken = await self._apprise.async_notify(body=message.text or self._bot_name, title=self._bot_name, attach=attachments)
+                body = message.text or self._bot_name
+                taken = await self._apprise.async_notify(body=body, title=self._bot_name, attach=attachments)
         except TimeoutError:
             raise ChannelUnavailableError("apprise: the service did not answer", maybe_sent=True) from None
         except TypeError as exc:

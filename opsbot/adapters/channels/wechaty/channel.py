@@ -9,6 +9,7 @@ from typing import Never, Self
 
 from opsbot.adapters.channels.wechaty.compat import IncompatibleWechatyError, WechatyWire, load
 from opsbot.adapters.channels.wechaty.gateway import Patience, gateway_at
+from opsbot.adapters.channels.wechaty.inbox import Inbox
 from opsbot.adapters.channels.wechaty.payload import filebox_of
 from opsbot.adapters.channels.wechaty.session import Session
 from opsbot.core.chat import AccountEvent, Capabilities, Contact, IncomingMessage, OutgoingMessage
@@ -156,7 +157,8 @@ async def _loaded() -> WechatyWire:
         raise ChannelUnavailableError(str(exc)) from exc
 
 
-async def _nothing() -> AsyncIterator[Never]:
+def _nothing() -> AsyncIterator[Never]:
     """Stream nothing: there was no connection yet."""
-    for nothing in ():
-        yield nothing
+    inbox = Inbox[Never]()
+    inbox.end()
+    return inbox.items()

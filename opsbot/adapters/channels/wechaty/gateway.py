@@ -10,13 +10,13 @@ STOCK_SERVER_NAME = "insecure"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Bounds in seconds; entering a channel and sending a message are each bounded to 30 by the port.
+    """Bounds in seconds. The port allows 30 for entering (one connection, at most three calls) and 30 for sending.
 
     A gateway that hangs is noticed after at most `ping_every_s` + `pong_within_s`.
     """
 
-    connect_s: float = 8.0
-    call_s: float = 8.0
+    connect_s: float = 6.0
+    call_s: float = 7.0
     login_s: float = 1.0
     name_s: float = 3.0
     send_s: float = 25.0

@@ -19,6 +19,10 @@ class Complaints:
             self._reasons[path] = reason
             _log.warning("log_lost", source=self._source, path=path, reason=reason)
 
+    def has(self, path: str) -> bool:
+        """Say whether there is a complaint about a path."""
+        return path in self._reasons
+
     def back(self, path: str) -> None:
         """Say that a path can be read again, if it was complained about."""
         if self._reasons.pop(path, None) is not None:

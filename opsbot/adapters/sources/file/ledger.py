@@ -1,5 +1,6 @@
 """Which file is which: newcomers, renamed ones, copies, those that are gone."""
 
+import errno
 from collections.abc import Collection
 
 from opsbot.adapters.sources.file.complaint import Complaints
@@ -11,6 +12,8 @@ from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.tracked import Identity, NotAFileError, Tracked
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.ports import Clock
+
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 
 
 class Ledger:
@@ -35,12 +38,17 @@ class Ledger:
         self._known_logs: set[str] = set()
         self._unreadable_at_start: set[Identity] = set()
         self._is_started = False
+        self.news: set[str] = set()
+        self.lacks_descriptors = False
 
     def reconcile(self, *, refused: Collection[Identity], from_beginning: bool, complaints: Complaints) -> None:
         """Compare with the file system; `from_beginning` is for files that are there at the first call.
 
-        Files in `refused` are none of ours.
+        Files in `refused` are none of ours. Afterwards `news` are the real paths where something is to be read that nobody told
+        us of, and `lacks_descriptors` says that files could not be opened because too many are.
         """
+        self.news = set()
+        self.lacks_descriptors = False
         listing = self.place.look()
         self.watched = listing.watched
         self.by_real_path = {}
@@ -104,9 +112,10 @@ class Ledger:
             self.mark(copy)
 
     def _cannot_read(self, entry: Entry, error: OSError, complaints: Complaints) -> None:
-        if not self._is_started and entry.status is not None:
+        if not self._is_started and entry.status is not None and not isinstance(error, NotAFileError):
             self._unreadable_at_start.add(entry.identity)
-        if entry.is_matched or not isinstance(error, FileNotFoundError):
+        self.lacks_descriptors |= error.errno in _NO_DESCRIPTORS
+        if not isinstance(error, FileNotFoundError):  # that one is just being renamed, or a link to nothing
             complaints.lost(entry.path, str(error) if isinstance(error, NotAFileError) else error.strerror or str(error))
 
     def _meet(self, entry: Entry, listing: Listing) -> Tracked:
@@ -116,9 +125,10 @@ class Ledger:
         seen = (entry.status.st_size, entry.status.st_mtime_ns)
         if tracked is not None and tracked.fd is None and seen != tracked.seen:
             self._wake(tracked, entry)
-        tracked = self.files.get(entry.identity) or Tracked.open(entry)
+        tracked = self.files.get(entry.identity) or self._open(entry)
         if tracked.path != entry.path:
-            tracked.grown_at_s = self._clock.monotonic_s()
+            if tracked.is_live:
+                tracked.grown_at_s = self._clock.monotonic_s()
             tracked.path = entry.path
             self.parcel.advance(tracked, tracked.cursor)
         tracked.is_found = True
@@ -127,9 +137,19 @@ class Ledger:
         self.by_real_path[entry.real] = tracked
         if seen != tracked.seen:
             tracked.seen = seen
+            if self._is_started and seen[0] != tracked.reached and tracked not in self.dirty:
+                self.news.add(entry.real)
             if tracked.identity in self.files:
                 self.mark(tracked)
         return tracked
+
+    def _open(self, entry: Entry) -> Tracked:
+        """Open a newcomer, which may have been replaced since it was looked at."""
+        opened = Tracked.open(entry)
+        known = self.files.get(opened.identity)
+        if known is not None:
+            opened.close()
+        return known or opened
 
     def _wake(self, tracked: Tracked, entry: Entry) -> None:
         """Open a closed file again, or see that its inode now belongs to another file."""
@@ -138,9 +158,9 @@ class Ledger:
 
     def _miss(self, met: set[Identity], listing: Listing) -> None:
         for tracked in [each for identity, each in self.files.items() if identity not in met]:
-            if tracked.is_found:
-                tracked.is_found = False
+            if tracked.is_live:
                 tracked.grown_at_s = self._clock.monotonic_s()
+            tracked.is_found = False
             if tracked.fd is None and listing.homes.get(directory_of(tracked.path)) == tracked.home:
                 self.drop(tracked)
 

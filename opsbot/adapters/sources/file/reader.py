@@ -19,6 +19,7 @@ from opsbot.core.ports import Clock, Matcher
 
 ReadFrom = Literal["end", "beginning"]
 
+_MISSING_S = 2.0
 _RECENT_FILES = 64
 _PASS_BYTES = 8 * 1024 * 1024
 """After so many bytes a pass over the files is interrupted, so that wake-ups and the wish to stop are seen."""
@@ -57,6 +58,7 @@ class Reader:
         resumption = Resumption(task.checkpoints, self._place, self._parcel)
         self._ledger = Ledger(self._place, self._parcel, resumption, task.tuning, task.clock)
         self._buffer = Buffer()
+        self._seen_at_s = -_MISSING_S
         self._recent: OrderedDict[Tracked, None] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -77,12 +79,27 @@ class Reader:
         """Say when `flush_due` has something to do, None when there is nothing to wait for."""
         return self._parcel.due_in_s()
 
-    def reconcile(self) -> None:
-        """Compare everything with the file system; the next turns read what is new."""
+    def reconcile(self) -> set[str]:
+        """Compare everything with the file system; the next turns read what is new.
+
+        Gives the paths, as `touch` would know them, where something new was found that had not been announced.
+        """
         self._look()
+        news = self._ledger.news
+        self._complain()
         for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
             self._retire(tracked)
         retirement.shed(self._ledger)
+        return news
+
+    def _complain(self) -> None:
+        """Say so when there is nothing to read for a while: a log is often missing for a moment while it is rotated."""
+        pattern, now_s = self._place.pattern, self._task.clock.monotonic_s()
+        if any(each.is_matched and each.is_found for each in self._ledger.files.values()):
+            self._seen_at_s = now_s
+            self._complaints.back(pattern)
+        elif now_s - self._seen_at_s >= _MISSING_S and not self._complaints.has(pattern):
+            self._complaints.lost(pattern, "no file matches" if self._place.is_glob else "missing")
 
     def _look(self) -> None:
         task = self._task
@@ -237,4 +254,5 @@ class Reader:
         retirement.retire(self._ledger, tracked)
 
     def _ends_here(self, tracked: Tracked) -> bool:
-        return tracked.original is None and not (tracked.is_found and tracked.is_matched)
+        is_log_of_its_own = tracked.is_found and tracked.is_matched and tracked.shown == tracked.path
+        return tracked.original is None and not is_log_of_its_own

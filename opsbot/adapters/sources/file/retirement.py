@@ -35,6 +35,8 @@ def shed(ledger: Ledger) -> None:
     """Close the files that have been quiet for longest, when too many are open."""
     limit = ledger.tuning.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
     opened = [each for each in ledger.files.values() if each.fd is not None]
+    if ledger.lacks_descriptors:
+        limit = min(limit, len(opened) // 2)
     if len(opened) <= limit:
         return
     quiet = [each for each in opened if each.is_drained and each.is_found and each not in ledger.dirty]

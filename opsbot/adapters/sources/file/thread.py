@@ -14,6 +14,9 @@ _log = structlog.get_logger(__name__)
 
 _STOP = Hint("")
 _HINTS_AT_ONCE = 10_000
+_REST_S = 1.0
+_EVENT_S = 2.0
+"""So late no event comes any more."""
 
 
 class ReaderThread:
@@ -40,6 +43,9 @@ class ReaderThread:
         self._is_stopping = False
         self._is_watching = False
         self._reconcile_at_s = 0.0
+        self._rested_at_s = 0.0
+        self._unannounced: dict[str, float] = {}
+        self._blind_until_s = 0.0
         self._rearm_at_s = 0.0
         # A daemon: a rule that never comes to an end in a C library must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name=f"read:{task.source}", daemon=True)
@@ -106,21 +112,38 @@ class ReaderThread:
         return hints
 
     def _needs_reconciling(self, reader: Reader, hints: list[Hint]) -> bool:
+        """Tell the reader what happened; True when it must compare names now."""
+        for hint in hints:
+            self._unannounced.pop(hint.path, None)
         is_needed = reader.touch({hint.path for hint in hints if not hint.is_name})
-        return (
-            is_needed
-            or self._task.clock.monotonic_s() >= self._reconcile_at_s
-            or any(hint.is_directory or (hint.is_name and reader.is_relevant(hint.path)) for hint in hints)
-        )
+        if is_needed or any(hint.is_directory or (hint.is_name and reader.is_relevant(hint.path)) for hint in hints):
+            self._reconcile_at_s = min(self._reconcile_at_s, self._rested_at_s)
+        return self._task.clock.monotonic_s() >= self._reconcile_at_s
 
     def _reconcile(self, reader: Reader) -> None:
-        reader.reconcile()
+        clock, tuning = self._task.clock, self._task.tuning
+        began_at_s = clock.monotonic_s()
+        for path in reader.reconcile():
+            self._unannounced.setdefault(path, began_at_s)
         # What happened between looking and watching is seen by looking once more.
         while self._arm(reader.directories):
+            self._unannounced.clear()
             reader.reconcile()
-        tuning = self._task.tuning
-        delay_s = tuning.reconcile_s if self._is_watching else tuning.poll_s
-        self._reconcile_at_s = self._task.clock.monotonic_s() + delay_s
+        now_s = clock.monotonic_s()
+        # Ten thousand files take a while to compare: a storm of names must not leave time for nothing else.
+        self._rested_at_s = now_s + min(_REST_S, 5 * (now_s - began_at_s))
+        self._reconcile_at_s = now_s + (tuning.poll_s if self._is_blind(now_s) else tuning.reconcile_s)
+
+    def _is_blind(self, now_s: float) -> bool:
+        """Say whether wake-ups cannot be relied on: not watching, or something happened and no event came (overflow, NFS)."""
+        if not self._is_watching:
+            self._unannounced.clear()
+        if any(now_s - at_s > _EVENT_S for at_s in self._unannounced.values()):
+            if now_s >= self._blind_until_s:
+                _log.warning("events_missing", source=self._task.source, path=next(iter(self._unannounced)))
+            self._blind_until_s = now_s + self._task.tuning.rearm_s
+            self._unannounced.clear()
+        return not self._is_watching or now_s < self._blind_until_s
 
     def _arm(self, directories: set[str]) -> bool:
         now_s = self._task.clock.monotonic_s()

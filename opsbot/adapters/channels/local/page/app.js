@@ -32,6 +32,7 @@ async function live() {
       const entries = await entriesAfter(model.seen, WAIT_S);
       if (mine === session) entries.forEach(arrive);
     } catch (error) {
+      if (mine !== session) return;
       if (error instanceof Refused && error.status === 401) return tell("refused");
       synced = false;
       setLink("reconnecting");
@@ -68,7 +69,7 @@ async function sync() {
     show(me.chats[0].chat);
   }
   drawFrame();
-  if (isFirst && me.is_owner) watchBoard();
+  if (isFirst) watchBoard(me.is_owner);
 }
 
 function setLink(state) {
@@ -82,7 +83,9 @@ function setLink(state) {
 function tell(what) {
   told = what;
   setLink("refused");
+  watchBoard(false);
   composer.shut();
+  byId("chats").replaceChildren();
   log.showMessages([], () => {});
   byId("empty").hidden = false;
   byId("empty").replaceChildren(el("p", { class: "empty-title" }, word(what)), el("p", {}, word(`${what}About`)));

@@ -8,29 +8,34 @@ const SEEN_EVERY_MS = 2_500;
 const KINDS = { RUNNING: "ok", STARTING: "busy", STOPPING: "busy", BACKOFF: "warn", STOPPED: "off", FATAL: "bad" };
 
 const byId = (id) => document.getElementById(id);
+let isWatching = false;
+let watch = 0;
 let timer = 0;
 let last = null;
 const codes = new Map();
 
-/** Ask for the state again and again while the page is looked at. */
-export function watchBoard() {
-  clearTimeout(timer);
-  const look = async () => {
-    try {
-      if (!document.hidden) show(await status());
-    } catch {
-      // The line under the bot's name already says that the daemon is away.
-    }
-    timer = setTimeout(look, SEEN_EVERY_MS);
-  };
-  document.addEventListener("visibilitychange", () => document.hidden || watchNow(look));
+/** Ask for the state again and again while the page is looked at; or stop, and show none. */
+export function watchBoard(isOwner) {
+  isWatching = isOwner;
+  show({});
   look();
 }
 
-function watchNow(look) {
+async function look() {
+  // Only the last one who looks goes on looking.
+  const mine = ++watch;
   clearTimeout(timer);
-  look();
+  if (!isWatching) return;
+  try {
+    const state = document.hidden ? null : await status();
+    if (state && mine === watch) show(state);
+  } catch {
+    // The line under the bot's name already says that the daemon is away.
+  }
+  if (mine === watch) timer = setTimeout(look, SEEN_EVERY_MS);
 }
+
+document.addEventListener("visibilitychange", () => document.hidden || look());
 
 /** Draw what is known again, in another language. */
 export function redrawBoard() {

@@ -29,7 +29,7 @@ export function dayLine(before, message) {
   let text = message.at.toLocaleDateString(language(), { month: "long", day: "numeric", weekday: "short" });
   if (sameDay(message.at, now)) text = word("today");
   else if (sameDay(message.at, yesterday)) text = word("yesterday");
-  return el("li", { class: "day", role: "separator" }, el("span", {}, text));
+  return el("li", { class: "day" }, el("span", {}, text));
 }
 
 /** Draw one message; `pictures` keeps what must be given back to the browser when the message goes. */

@@ -79,8 +79,8 @@ export class Guide {
     const account = this.state.accounts[this.subject];
     const partner = this.state.accounts[this.partnerOf(this.subject)];
     const names = { who: account.name, partner: partner?.name };
-    const posted = account.state === "logged_in" ? null : this.posted(account);
     const isBack = account.state === "logged_in" && this.rescued.has(this.subject);
+    const posted = account.state !== "logged_in" || isBack ? this.posted(account) : null;
     const progress = { logged_in: isBack ? 3 : 0, code_shown: posted === null ? 1 : 2, letting_in: 2 }[account.state];
     ["step-out", "step-code", "step-scan"].forEach((id, n) => {
       $(id).dataset.state = n < progress ? "done" : n === progress ? "next" : "later";
@@ -109,7 +109,6 @@ export class Guide {
   }
 
   codeDetail(account, posted, names) {
-    if (account.state === "logged_in") return word("code_todo", names);
     if (posted === null) return word(account.state === "code_shown" ? "code_wait" : "code_todo", names);
     const holes = { ...names, s: posted.toFixed(2), n: account.codes_shown };
     return word(account.codes_shown > 1 ? "code_again" : "code_done", holes);

@@ -15,10 +15,8 @@ export class Phone {
     this.pictures = new Map();
     this.state = null;
     this.isAtEnd = true;
-    $("letters").addEventListener("scroll", () => {
-      const list = $("letters");
-      this.isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-    });
+    this.top = 0;
+    $("letters").addEventListener("scroll", () => this.scrolled());
     // A list that was not shown has no height: it comes to its end when it gets one.
     new ResizeObserver(() => this.toEnd()).observe($("letters"));
     $("write").addEventListener("submit", (event) => {
@@ -55,6 +53,7 @@ export class Phone {
   }
 
   choose(id) {
+    if (this.owner === id) return;
     this.owner = id;
     this.inputs.get(id).input.checked = true;
     this.forget();
@@ -97,6 +96,14 @@ export class Phone {
     while (list.querySelectorAll(".letter").length > LETTERS_SHOWN) list.querySelector(".letter").remove();
     this.showEmpty(list, letters.length === 0);
     this.toEnd();
+  }
+
+  // Only somebody who goes back up leaves the end; a list that has grown meanwhile does not.
+  scrolled() {
+    const list = $("letters");
+    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+    this.isAtEnd = isAtEnd || (this.isAtEnd && list.scrollTop >= this.top);
+    this.top = list.scrollTop;
   }
 
   toEnd() {

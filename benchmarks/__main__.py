@@ -1,0 +1,25 @@
+"""Run all benchmarks and print the table of the README, as Markdown."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from benchmarks import command_latency, footprint, rescue_latency
+from benchmarks.figure import Figure
+
+
+async def main() -> None:
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="opsbot-bench-") as scratch:
+        for module in (rescue_latency, command_latency, footprint):
+            directory = Path(scratch) / module.__name__.rpartition(".")[2]
+            directory.mkdir()
+            figures += await module.measure(directory)
+    print("| what | measured | target | peer in the same run |")
+    print("|---|---|---|---|")
+    for figure in figures:
+        print(figure.row())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,170 @@
+"""A runner that runs nothing: a test says which programs may be run and what they do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from opsbot.core.errors import CommandError
+from opsbot.core.ports import Clock
+from opsbot.pipeline.limit import TimeLimitError, within
+
+TERMINATED = -15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One program as it was asked for."""
+
+    argv: tuple[str, ...]
+    cwd: str | None
+    env: Mapping[str, str]
+    run_as: str
+    timeout_s: float
+    job_id: str
+
+
+class UnexpectedRunError(AssertionError):
+    """An operation ran a program that the test said nothing about."""
+
+
+class Script:
+    """What one program does when it is run; the calls are its steps, in order."""
+
+    def __init__(self) -> None:
+        """Print nothing and exit with 0."""
+        self.steps: list[str | float | asyncio.Event] = []
+        self.exit_status = 0
+        self.refusal = ""
+
+    def prints(self, *lines: str) -> Self:
+        """Print lines."""
+        self.steps += lines
+        return self
+
+    def takes(self, seconds: float) -> Self:
+        """Let time pass, by the test's clock."""
+        self.steps.append(float(seconds))
+        return self
+
+    def hangs(self) -> Self:
+        """Wait here until `release`, the end of the time, or the end of whoever runs it."""
+        self.steps.append(asyncio.Event())
+        return self
+
+    def release(self) -> None:
+        """Let a program that hangs go on."""
+        for step in self.steps:
+            if isinstance(step, asyncio.Event):
+                step.set()
+
+    def exits(self, status: int) -> Self:
+        """Exit with a status."""
+        self.exit_status = status
+        return self
+
+    def fails_to_start(self, refusal: str) -> Self:
+        """Be missing, or not allowed: the text is what a person reads."""
+        self.refusal = refusal
+        return self
+
+
+@dataclass(slots=True)
+class FakeProcess:
+    """A program that a FakeRunner runs."""
+
+    script: Script
+    clock: Clock
+    ends_at_s: float
+    hanging: list[Script]
+    timed_out: bool = False
+    _exit_status: int | None = field(default=None)
+
+    @property
+    def exit_status(self) -> int:
+        """See `Process.exit_status`."""
+        if self._exit_status is None:
+            raise RuntimeError("the lines have not ended yet")
+        return self._exit_status
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """See `Process`."""
+        for step in self.script.steps:
+            if isinstance(step, str):
+                await asyncio.sleep(0)
+                yield step
+            elif not await self._is_in_time(step):
+                self.timed_out, self._exit_status = True, TERMINATED
+                return
+        self._exit_status = self.script.exit_status
+
+    async def _is_in_time(self, step: float | asyncio.Event) -> bool:
+        waiting = step.wait() if isinstance(step, asyncio.Event) else self.clock.sleep(step)
+        is_hanging = isinstance(step, asyncio.Event)
+        if is_hanging:
+            self.hanging.append(self.script)
+        try:
+            await within(self.clock, self.ends_at_s - self.clock.monotonic_s(), waiting)
+        except TimeLimitError:
+            return False
+        finally:
+            if is_hanging:
+                self.hanging.remove(self.script)
+        return True
+
+
+class FakeRunner:
+    """Runs what a test foresaw, and refuses everything else.
+
+    `ran` is everything that was asked for, `unexpected` what the test said nothing about.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Let programs take their time by `clock`."""
+        self._clock = clock
+        self._scripts: dict[tuple[str, ...], list[Script]] = {}
+        self._hanging: list[Script] = []
+        self.ran: list[Run] = []
+        self.unexpected: list[tuple[str, ...]] = []
+
+    def runs(self, *argv: str) -> Script:
+        """Foresee a program with exactly these arguments; said again, it is what the next run of it does.
+
+        The last script serves all further runs.
+        """
+        script = Script()
+        self._scripts.setdefault(argv, []).append(script)
+        return script
+
+    @property
+    def is_hanging(self) -> bool:
+        """Whether a program hangs and only the test can release it."""
+        return bool(self._hanging)
+
+    @asynccontextmanager
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        run_as: str = "",
+        timeout_s: float,
+        job_id: str = "",
+    ) -> AsyncIterator[FakeProcess]:
+        """See `Runner.run`.
+
+        Raises:
+            UnexpectedRunError: the test said nothing about it.
+        """
+        words = tuple(argv)
+        self.ran.append(Run(argv=words, cwd=cwd, env=dict(env or {}), run_as=run_as, timeout_s=timeout_s, job_id=job_id))
+        scripts = self._scripts.get(words)
+        if not scripts:
+            self.unexpected.append(words)
+            raise UnexpectedRunError(f"ran {words!r}, which the test did not foresee; foreseen: {sorted(self._scripts)!r}")
+        script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
+        if script.refusal:
+            raise CommandError(script.refusal)
+        yield FakeProcess(script, self._clock, self._clock.monotonic_s() + timeout_s, self._hanging)

@@ -1,0 +1,5 @@
+"""Fixtures for all tests."""
+
+from opsbot.testing import harness
+
+__all__ = ["harness"]

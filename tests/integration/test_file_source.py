@@ -1,0 +1,979 @@
+"""Real files and what happens to them, read turn by turn; the operating system's wake-ups have a file of their own."""
+
+import os
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from opsbot.core.log import Rule
+from tests.integration.followed_log import FollowedLog, append
+
+LINES = [f"2026-11-20 10:00:{number:02} line {number}" for number in range(60)]
+LONG_WAIT_S = 31.0
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "app.log"
+    path.touch()
+    return path
+
+
+def copy_and_truncate(log: Path, name: str) -> Path:
+    copy = log.with_name(name)
+    shutil.copyfile(log, copy)
+    os.truncate(log, 0)
+    return copy
+
+
+def open_files() -> set[str]:
+    return {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.exists()}
+
+
+# Appending
+
+
+def test_appended_lines_are_read_in_order(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one", "two")
+
+        assert followed.read() == ["one", "two"]
+
+
+def test_only_matching_lines_become_records_with_the_rules_that_match(log: Path) -> None:
+    with FollowedLog(log, rules=[Rule("ERROR"), Rule("disk")]) as followed:
+        append(log, "INFO ok", "ERROR disk full", "disk ok")
+        followed.read()
+
+        assert [(record.text, record.rules) for record in followed.records] == [("ERROR disk full", (0, 1)), ("disk ok", (1,))]
+
+
+def test_line_without_its_newline_waits_until_it_is_finished(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        writer.write(b"half")
+        before = followed.read()
+        writer.write(b" done\n")
+
+        assert (before, followed.read()) == ([], ["half done"])
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 5, 4096])
+def test_character_split_over_two_reads_stays_whole(log: Path, chunk_bytes: int) -> None:
+    with FollowedLog(log, chunk_bytes=chunk_bytes) as followed, log.open("ab", buffering=0) as writer:
+        encoded = "扫码登录\n".encode()
+        for at in range(len(encoded)):
+            writer.write(encoded[at : at + 1])
+            followed.read()
+
+        assert [record.text for record in followed.records] == ["扫码登录"]
+
+
+def test_invalid_bytes_are_replaced(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"bad \xff\xfe byte\r\n")
+
+        assert followed.read() == ["bad \ufffd\ufffd byte"]
+
+
+def test_checkpoint_of_a_record_stands_behind_its_line(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one", "two")
+        followed.read()
+
+        assert [(record.offset, record.checkpoint.offset, record.checkpoint.marker) for record in followed.records] == [
+            (0, 4, b"one\n"),
+            (4, 8, b"one\ntwo\n"),
+        ]
+
+
+def test_file_that_is_there_at_the_start_is_read_from_its_end(log: Path) -> None:
+    append(log, "old")
+    with FollowedLog(log) as followed:
+        append(log, "new")
+
+        assert followed.read() == ["new"]
+
+
+def test_file_that_is_there_at_the_start_is_read_from_its_beginning_if_asked_for(log: Path) -> None:
+    append(log, "old")
+    with FollowedLog(log, read_from="beginning") as followed:
+        append(log, "new")
+
+        assert followed.read() == ["old", "new"]
+
+
+def test_unfinished_line_at_the_start_is_read_whole_once_it_is_finished(log: Path) -> None:
+    log.write_bytes(b"old\nhalf")
+    with FollowedLog(log) as followed:
+        append(log, " done")
+
+        assert followed.read() == ["half done"]
+
+
+def test_file_that_appears_later_is_read_from_its_beginning(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "deep" / "down" / "app.log") as followed:
+        followed.read()
+        (tmp_path / "deep" / "down").mkdir(parents=True)
+        append(tmp_path / "deep" / "down" / "app.log", "first")
+
+        assert followed.read() == ["first"]
+
+
+def test_glob_picks_up_new_files_in_new_directories(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "*" / "app-?.log") as followed:
+        for name in ("a/app-1.log", "b/app-2.log", "b/other.log"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            append(tmp_path / name, name)
+
+        assert sorted(followed.read()) == ["a/app-1.log", "b/app-2.log"]
+
+
+def test_double_star_finds_directories_at_any_depth(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "**" / "app.log") as followed:
+        (tmp_path / "a" / "b").mkdir(parents=True)
+        append(tmp_path / "app.log", "top")
+        append(tmp_path / "a" / "b" / "app.log", "deep")
+
+        assert sorted(followed.read()) == ["deep", "top"]
+
+
+def test_compressed_files_are_no_logs_even_if_the_glob_matches(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "app*") as followed:
+        append(tmp_path / "app.log.2.gz", "no")
+        append(tmp_path / "app.log", "yes")
+
+        assert followed.read() == ["yes"]
+
+
+# Rotation by renaming
+
+
+def test_rest_of_a_renamed_file_comes_before_its_successor(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        append(log, "two")
+        log.rename(log.with_name("app.log.1"))
+        append(log, "three")
+
+        assert followed.read() == ["two", "three"]
+
+
+def test_several_renames_between_two_looks_lose_nothing(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        for generation in range(5):
+            for number in range(generation, 0, -1):
+                log.with_name(f"app.log.{number}").rename(log.with_name(f"app.log.{number + 1}"))
+            append(log, f"{generation} a", f"{generation} b")
+            log.rename(log.with_name("app.log.1"))
+        append(log, "last")
+
+        assert followed.read() == [f"{generation} {part}" for generation in range(5) for part in "ab"] + ["last"]
+
+
+def test_renames_by_date_between_two_looks_lose_nothing(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        for day in range(1, 4):
+            append(log, f"day {day}")
+            os.utime(log, (day, day))
+            log.rename(log.with_name(f"app.log-2026110{day}"))
+        append(log, "today")
+
+        assert followed.read() == ["day 1", "day 2", "day 3", "today"]
+
+
+def test_lines_that_are_written_to_a_renamed_file_are_read(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        log.rename(log.with_name("app.log.1"))
+        append(log, "new")
+        followed.read()
+        writer.write(b"late\n")
+
+        assert followed.read() == ["late"]
+
+
+def test_renamed_file_is_closed_when_it_has_been_quiet(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.rename(log.with_name("app.log.1"))
+        append(log, "new")
+        followed.read()
+        followed.read_after(LONG_WAIT_S)
+
+        assert str(log.with_name("app.log.1")) not in open_files()
+
+
+def test_renamed_file_stays_open_while_it_is_written_to(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        log.rename(log.with_name("app.log.1"))
+        for _ in range(4):
+            writer.write(b"late\n")
+            followed.read_after(LONG_WAIT_S / 2)
+
+        assert str(log.with_name("app.log.1")) in open_files()
+
+
+def test_late_line_is_read_even_after_the_renamed_file_was_closed(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        writer.write(b"early\n")
+        log.rename(log.with_name("app.log.1"))
+        append(log, "new")
+        followed.read_after(LONG_WAIT_S)
+        writer.write(b"very late\n")
+
+        assert followed.read() == ["very late"]
+
+
+def test_last_line_of_a_rotated_file_counts_although_nobody_finished_it(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"panic: no newline")
+        log.rename(log.with_name("app.log.1"))
+        before = followed.read()
+
+        assert (before, followed.read_after(LONG_WAIT_S)) == ([], ["panic: no newline"])
+
+
+def test_log_that_is_renamed_and_not_made_again_is_still_read(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        log.rename(log.with_name("app.log.1"))
+        followed.read_after(LONG_WAIT_S)
+        writer.write(b"still here\n")
+
+        assert followed.read() == ["still here"]
+
+
+def test_rotated_file_is_not_read_again_when_the_glob_matches_it(log: Path) -> None:
+    with FollowedLog(log.with_name("app*")) as followed:
+        append(log, "one")
+        followed.read()
+        log.rename(log.with_name("app.log.1"))
+        append(log, "two")
+
+        assert followed.read() == ["two"]
+
+
+def test_file_that_was_moved_to_another_directory_is_read_to_its_end(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        (log.parent / "old").mkdir()
+        log.rename(log.parent / "old" / "app.log")
+
+        assert followed.read() == ["one"]
+
+
+def test_file_that_is_moved_away_and_back_is_not_read_again(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        log.rename(log.parent / "elsewhere")
+        followed.read_after(LONG_WAIT_S)
+        (log.parent / "elsewhere").rename(log)
+        append(log, "two")
+
+        assert followed.read() == ["two"]
+
+
+def test_records_of_a_rotated_file_name_the_log_they_were_written_to(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        log.rename(log.with_name("app.log.1"))
+        followed.read()
+
+        assert followed.records[0].path == str(log)
+
+
+def test_logs_of_numbered_instances_are_no_rotations_of_each_other(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "bob-out.log") as followed:
+        append(tmp_path / "bob-out.log", "mine")
+        append(tmp_path / "bob-out-2.log", "another's")
+
+        assert followed.read() == ["mine"]
+
+
+# Copy and truncate
+
+ROTATED_NAMES = ["app__2026-11-20_00-00-00.log", "app.log.1", "app.log-20261120", "app-20261120.log", "app.log.bak"]
+
+
+@pytest.mark.parametrize("pattern", ["app.log", "app*", "*.log"])
+@pytest.mark.parametrize("name", ROTATED_NAMES)
+def test_lines_between_the_last_read_and_the_truncation_come_from_the_copy(log: Path, name: str, pattern: str) -> None:
+    with FollowedLog(log.with_name(pattern)) as followed:
+        append(log, *LINES[:5])
+        followed.read()
+        append(log, *LINES[5:7])
+        copy_and_truncate(log, name)
+        append(log, "fresh")
+
+        assert followed.read() == [*LINES[5:7], "fresh"]
+
+
+@pytest.mark.parametrize("pattern", ["app.log", "app*", "*.log"])
+@pytest.mark.parametrize("name", ROTATED_NAMES)
+def test_copy_is_not_read_as_a_new_file(log: Path, name: str, pattern: str) -> None:
+    with FollowedLog(log.with_name(pattern)) as followed:
+        append(log, *LINES)
+        followed.read()
+        copy_and_truncate(log, name)
+
+        assert followed.read() == []
+
+
+def test_copy_that_is_seen_before_the_truncation_is_not_read(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        append(log, *LINES[:5])
+        followed.read()
+        append(log, *LINES[5:7])
+        shutil.copyfile(log, log.with_name("app__2026-11-20_00-00-00.log"))
+        seen = followed.read()
+        os.truncate(log, 0)
+        append(log, "fresh")
+
+        assert (seen, followed.read()) == (LINES[5:7], ["fresh"])
+
+
+def test_copy_is_not_read_while_it_is_still_being_made(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        append(log, *LINES)
+        followed.read()
+        content = log.read_bytes()
+        copy = log.with_name("app__2026-11-20_00-00-00.log")
+        for end in (0, 300, 1000, len(content)):
+            copy.write_bytes(content[:end])
+            assert followed.read() == []
+        os.truncate(log, 0)
+
+        assert followed.read() == []
+
+
+def test_copy_of_a_log_of_which_nothing_was_read_yet_is_read_once(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        append(log, "one", "two")
+        shutil.copyfile(log, log.with_name("app__2026-11-20_00-00-00.log"))
+        seen = followed.read()
+        os.truncate(log, 0)
+
+        assert (seen, followed.read()) == (["one", "two"], [])
+
+
+def test_several_copies_between_two_looks_lose_nothing(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read before")
+        followed.read()
+        for day in range(1, 4):
+            append(log, f"day {day}")
+            os.utime(copy_and_truncate(log, f"app__2026-11-0{day}_00-00-00.log"), (day, day))
+        append(log, "today")
+
+        assert followed.read() == ["day 1", "day 2", "day 3", "today"]
+
+
+def test_copy_under_a_name_that_no_rotation_gives_is_found_by_its_content(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:50])
+        followed.read()
+        append(log, "almost lost")
+        append(log.with_name("unrelated"), *LINES)
+        copy_and_truncate(log, "saved by hand")
+        append(log, "fresh")
+
+        assert followed.read() == ["almost lost", "fresh"]
+
+
+def test_lines_that_are_added_to_a_copy_later_are_read(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        append(log, *LINES)
+        followed.read()
+        copy = log.with_name("app-20261120.log")
+        shutil.copyfile(log, copy)
+        followed.read()
+        append(copy, "a life of its own")
+
+        assert followed.read() == ["a life of its own"]
+
+
+def test_line_that_the_truncation_cut_in_two_gives_both_parts(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        append(log, "one")
+        followed.read()
+        writer.write(b"first ha")
+        copy_and_truncate(log, "app.log.1")
+        writer.write(b"lf and second\n")
+        after = followed.read()
+
+        assert (after, followed.read_after(LONG_WAIT_S)) == (["lf and second"], ["first ha"])
+
+
+def test_log_that_was_truncated_and_has_grown_beyond_the_offset_is_read_from_its_beginning(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:5])
+        followed.read()
+        os.truncate(log, 0)
+        append(log, *LINES[10:20])
+
+        assert followed.read() == LINES[10:20]
+
+
+def test_log_that_has_grown_to_exactly_the_offset_again_is_read_from_its_beginning(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[10:15])
+        followed.read()
+        os.truncate(log, 0)
+        append(log, *LINES[15:20])
+
+        assert followed.read() == LINES[15:20]
+
+
+def test_truncation_without_a_copy_is_no_gap_when_everything_was_read(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        os.truncate(log, 0)
+        append(log, "two")
+
+        assert (followed.read(), followed.gaps) == (["two"], [])
+
+
+def test_unfinished_line_that_is_truncated_away_is_a_gap(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"one\nhalf")
+        followed.read()
+        os.truncate(log, 0)
+        followed.read()
+
+        assert [(gap.path, gap.lost_bytes) for gap in followed.gaps] == [(str(log), 4)]
+
+
+def test_cutting_off_only_the_unfinished_line_reads_nothing_again(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"one\nhalf")
+        followed.read()
+        os.truncate(log, 4)
+        append(log, "two")
+
+        assert followed.read() == ["two"]
+
+
+def test_hole_that_a_stale_writer_leaves_is_skipped(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("wb", buffering=0) as writer:
+        writer.write(b"x" * 2_999_999 + b"\n")
+        followed.read()
+        os.truncate(log, 0)
+        followed.read()
+        writer.write(b"after the hole\n")
+
+        assert followed.read() == ["after the hole"]
+
+
+def test_zeroes_after_a_crash_are_skipped(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"one\n" + b"\0" * 5000 + b"two\nthree\n")
+
+        assert followed.read() == ["one", "two", "three"]
+
+
+def test_space_that_was_reserved_with_zeroes_is_read_when_it_is_filled(log: Path) -> None:
+    log.write_bytes(b"\0" * 600_000)
+    with FollowedLog(log, read_from="beginning") as followed, log.open("r+b", buffering=0) as writer:
+        before = followed.read()
+        writer.write(b"filled in\n")
+
+        assert (before, followed.read()) == ([], ["filled in"])
+
+
+# Identity
+
+
+def test_deleted_and_recreated_log_is_read_from_its_beginning(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        log.unlink()
+        append(log, "one")
+
+        assert followed.read() == ["one"]
+
+
+def test_rest_of_a_deleted_log_is_read(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        log.unlink()
+
+        assert followed.read() == ["one"]
+
+
+def test_inode_that_is_used_again_after_a_file_was_closed_is_another_file(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:20])
+        followed.read()
+        rotated = log.with_name("app.log.1")
+        log.rename(rotated)
+        followed.read_after(LONG_WAIT_S)
+        rotated.unlink()
+        append(log, *LINES[20:60])
+
+        assert followed.read() == LINES[20:60]
+
+
+def test_replaced_log_is_read_from_its_beginning(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        append(log.with_name("new"), "two")
+        log.with_name("new").rename(log)
+
+        assert followed.read() == ["two"]
+
+
+def test_log_that_was_replaced_by_itself_with_more_lines_is_not_read_again(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES * 3)
+        followed.read()
+        shutil.copyfile(log, log.with_name("edited"))
+        append(log.with_name("edited"), "added by an editor")
+        log.with_name("edited").rename(log)
+
+        assert followed.read() == ["added by an editor"]
+
+
+def test_next_log_that_begins_like_the_one_before_is_read(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES)
+        followed.read()
+        log.rename(log.with_name("app.log.1"))
+        append(log, *LINES)
+
+        assert followed.read() == LINES
+
+
+def test_two_logs_that_begin_alike_are_both_read(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "*.log") as followed:
+        append(tmp_path / "a.log", *LINES[:20])
+        first = followed.read()
+        append(tmp_path / "b.log", *LINES[:20])
+
+        assert (first, followed.read()) == (LINES[:20], LINES[:20])
+
+
+def test_link_that_points_elsewhere_now_is_followed(tmp_path: Path) -> None:
+    link = tmp_path / "current.log"
+    append(tmp_path / "monday", "old")
+    link.symlink_to(tmp_path / "monday")
+    with FollowedLog(link) as followed:
+        append(tmp_path / "monday", "late on monday")
+        append(tmp_path / "tuesday", "tuesday")
+        link.unlink()
+        link.symlink_to(tmp_path / "tuesday")
+
+        assert followed.read() == ["late on monday", "tuesday"]
+
+
+def test_link_that_points_back_is_not_read_again(tmp_path: Path) -> None:
+    link = tmp_path / "current.log"
+    append(tmp_path / "a", "old")
+    append(tmp_path / "b", "b")
+    link.symlink_to(tmp_path / "a")
+    with FollowedLog(link) as followed:
+        for target in ("b", "a"):
+            link.unlink()
+            link.symlink_to(tmp_path / target)
+            followed.read_after(LONG_WAIT_S)
+
+        assert [record.text for record in followed.records] == ["b"]
+
+
+def test_file_with_two_names_is_read_once(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        log.with_name("same.log").hardlink_to(log)
+        append(log, "one")
+
+        assert followed.read() == ["one"]
+
+
+def test_directory_that_is_deleted_and_made_again_is_followed(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "app.log"
+    log.parent.mkdir()
+    append(log, "old")
+    with FollowedLog(log) as followed:
+        shutil.rmtree(log.parent)
+        followed.read_after(LONG_WAIT_S)
+        log.parent.mkdir()
+        append(log, "new")
+
+        assert followed.read() == ["new"]
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "socket", "dangling link", "looping link"])
+def test_what_is_no_file_is_refused_and_the_file_that_takes_its_place_is_read(tmp_path: Path, kind: str) -> None:
+    log = tmp_path / "app.log"
+    with socket.socket(socket.AF_UNIX) as server:
+        if kind == "directory":
+            log.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(log)
+        elif kind == "socket":
+            server.bind(str(log))
+        else:
+            log.symlink_to("nowhere" if kind == "dangling link" else "app.log")
+        with FollowedLog(log) as followed:
+            nothing = followed.read()
+            if kind == "directory":
+                log.rmdir()
+            else:
+                log.unlink()
+            append(log, "a file at last")
+
+            assert (nothing, followed.read()) == ([], ["a file at last"])
+
+
+def test_refused_file_is_never_read(tmp_path: Path) -> None:
+    own = tmp_path / "opsbot.log"
+    append(own, "mine")
+    status = own.stat()
+    with FollowedLog(tmp_path / "*.log", read_from="beginning", refused={(status.st_dev, status.st_ino)}) as followed:
+        append(tmp_path / "app.log", "theirs")
+
+        assert followed.read() == ["theirs"]
+
+
+# Long lines
+
+
+def test_head_of_a_line_that_is_too_long_is_searched_once_and_the_next_line_is_read(log: Path) -> None:
+    with FollowedLog(log, max_line_bytes=1000, chunk_bytes=64) as followed, log.open("ab", buffering=0) as writer:
+        for _ in range(50):
+            writer.write(b"x" * 100)
+            followed.read()
+        writer.write(b"\nnext\n")
+        followed.read()
+
+        assert [record.text for record in followed.records] == ["x" * 1000, "next"]
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_line_around_the_limit_keeps_its_neighbours(log: Path, extra: int) -> None:
+    with FollowedLog(log, max_line_bytes=1000, chunk_bytes=64) as followed:
+        append(log, "before", "y" * (1000 + extra), "after")
+
+        assert [line[:6] for line in followed.read()] == ["before", "yyyyyy", "after"]
+
+
+def test_checkpoint_stays_before_a_long_line_until_that_ends(log: Path) -> None:
+    with FollowedLog(log, max_line_bytes=1000) as followed:
+        append(log, "before")
+        with log.open("ab", buffering=0) as writer:
+            writer.write(b"x" * 5000)
+        followed.read()
+
+        assert [checkpoint.offset for checkpoint in followed.saved] == [7]
+
+
+# Restart
+
+
+def test_restart_goes_on_from_the_checkpoint(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+    append(log, "two")
+    with FollowedLog(log, checkpoints=followed.saved, read_from="end") as again:
+        assert again.read() == ["two"]
+
+
+def test_checkpoint_wins_over_reading_from_the_beginning(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+    with FollowedLog(log, checkpoints=followed.saved, read_from="beginning") as again:
+        assert again.read() == []
+
+
+def test_file_of_which_nothing_was_read_yet_has_a_checkpoint_at_once(log: Path) -> None:
+    append(log, "old")
+    with FollowedLog(log) as followed:
+        pass
+    append(log, "while we were away")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert again.read() == ["while we were away"]
+
+
+def test_log_that_was_renamed_while_nobody_read_is_drained_first(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+    append(log, "two")
+    log.rename(log.with_name("app.log.1"))
+    append(log, "three")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert (again.read(), again.gaps) == (["two", "three"], [])
+
+
+def test_hundred_rotations_while_nobody_read_lose_nothing(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read")
+        followed.read()
+    for generation in range(100):
+        append(log, f"generation {generation}")
+        for number in range(generation, 0, -1):
+            log.with_name(f"app.log.{number}").rename(log.with_name(f"app.log.{number + 1}"))
+        log.rename(log.with_name("app.log.1"))
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert again.read() == [*(f"generation {generation}" for generation in range(100)), "live"]
+
+
+def test_rotated_files_from_before_the_first_start_are_never_read(log: Path) -> None:
+    append(log.with_name("app.log.1"), "history")
+    with FollowedLog(log, read_from="beginning") as followed:
+        before = followed.read()
+        log.with_name("app.log.1").rename(log.with_name("app.log.2"))
+        log.rename(log.with_name("app.log.1"))
+        append(log, "new")
+
+        assert (before, followed.read()) == ([], ["new"])
+
+
+@pytest.mark.parametrize("name", ROTATED_NAMES)
+def test_log_that_was_copied_and_truncated_while_nobody_read_loses_nothing(log: Path, name: str) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:5])
+        followed.read()
+    append(log, *LINES[5:7])
+    copy_and_truncate(log, name)
+    append(log, *LINES[10:30])
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert (again.read(), again.gaps) == (LINES[5:7] + LINES[10:30], [])
+
+
+def test_log_that_was_truncated_while_nobody_read_is_a_gap(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:5])
+        followed.read()
+    os.truncate(log, 0)
+    append(log, "fresh")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        lines = again.read()
+
+        assert (lines, [gap.reason.split(" while")[0] for gap in again.gaps]) == (["fresh"], ["truncated or rewritten"])
+
+
+def test_log_that_was_replaced_while_nobody_read_is_a_gap(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        log.rename(log.parent / "gone")
+    append(log, "fresh")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        lines = again.read()
+
+        assert (lines, [gap.reason.split(" while")[0] for gap in again.gaps]) == (["fresh"], ["replaced"])
+
+
+def test_gap_is_told_once(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+    os.truncate(log, 0)
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        again.read()
+    with FollowedLog(log, checkpoints=again.saved) as third:
+        third.read()
+
+        assert third.gaps == []
+
+
+def test_log_that_is_missing_at_the_restart_goes_on_from_its_checkpoint_when_it_is_back(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+    log.parent.rename(log.parent.with_name("unmounted"))
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        again.read()
+        log.parent.with_name("unmounted").rename(log.parent)
+        append(log, "two")
+
+        assert (again.read(), again.gaps) == (["two"], [])
+
+
+def test_log_on_a_device_with_another_number_goes_on_from_its_checkpoint(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+    append(log, "two")
+    moved = [replace(each, device=each.device + 1) for each in followed.saved]
+    with FollowedLog(log, checkpoints=moved) as again:
+        assert (again.read(), again.gaps) == (["two"], [])
+
+
+def test_checkpoint_of_a_deleted_generation_is_forgotten(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        log.rename(log.with_name("app.log.1"))
+        append(log, "two")
+        followed.read()
+        log.with_name("app.log.1").unlink()
+        followed.read_after(LONG_WAIT_S)
+
+        assert [checkpoint.path for checkpoint in followed.saved] == [str(log)]
+
+
+def test_checkpoint_of_a_generation_that_was_deleted_while_nobody_read_is_forgotten_without_a_gap(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.rename(log.with_name("app.log.1"))
+        append(log, "two")
+        followed.read()
+    log.with_name("app.log.1").unlink()
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        again.read()
+
+        assert ([checkpoint.path for checkpoint in again.saved], again.gaps) == ([str(log)], [])
+
+
+def test_checkpoint_names_the_file_by_where_it_is_now(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.rename(log.with_name("app.log.1"))
+        append(log, "two")
+        followed.read()
+
+        assert sorted(checkpoint.path for checkpoint in followed.saved) == [str(log), str(log.with_name("app.log.1"))]
+
+
+# Batches and turns
+
+
+def test_batch_holds_only_so_many_records_and_its_checkpoint_covers_exactly_them(log: Path) -> None:
+    with FollowedLog(log, batch_records=2) as followed:
+        append(log, "a", "b", "c")
+        followed.read()
+
+        full = next(batch for batch in followed.batches if batch.records)
+        assert ([record.text for record in full.records], [each.offset for each in full.checkpoints]) == (["a", "b"], [4])
+
+
+def test_progress_without_matches_is_handed_over_after_a_while(log: Path) -> None:
+    with FollowedLog(log, rules=[Rule("never")], flush_s=1.0) as followed:
+        append(log, "dull")
+        followed.reader.reconcile()
+        followed.reader.turn()
+        at_once = [each.offset for each in followed.saved]
+        followed.clock.passed_s += 1.0
+        followed.reader.turn()
+
+        assert (at_once, [each.offset for each in followed.saved]) == ([0], [5])
+
+
+def test_much_progress_without_matches_is_handed_over_at_once(log: Path) -> None:
+    with FollowedLog(log, rules=[Rule("never")], flush_bytes=100) as followed:
+        append(log, *LINES[:10])
+        followed.reader.reconcile()
+        followed.reader.turn()
+
+        assert [each.offset for each in followed.saved] == [log.stat().st_size]
+
+
+def test_busy_log_lets_a_quiet_one_have_its_turn(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "*.log", turn_bytes=1000, chunk_bytes=500) as followed:
+        append(tmp_path / "busy.log", *LINES * 50)
+        append(tmp_path / "quiet.log", "me too")
+        followed.reader.reconcile()
+        followed.reader.turn()
+
+        assert "me too" in [record.text for record in followed.records]
+
+
+def test_only_so_many_files_stay_open_and_all_are_followed(tmp_path: Path) -> None:
+    names = [tmp_path / f"{letter}.log" for letter in "abcdef"]
+    with FollowedLog(tmp_path / "*.log", open_files=3) as followed:
+        for name in names:
+            append(name, "first")
+        followed.read()
+        followed.read()
+        opened = len(open_files() & {str(name) for name in names})
+        for name in names:
+            append(name, f"second of {name.stem}")
+
+        assert (opened, sorted(followed.read())) == (3, [f"second of {letter}" for letter in "abcdef"])
+
+
+@pytest.mark.parametrize("event", ["append", "rename", "copy"])
+def test_line_that_is_written_between_the_last_read_and_a_look_at_the_file_is_not_lost(log: Path, event: str) -> None:
+    happened: list[str] = []
+
+    def between(path: str) -> None:
+        if not happened and log.stat().st_size:
+            happened.append(path)
+            append(log, "in between")
+            if event == "rename":
+                log.rename(log.with_name("app.log.1"))
+                append(log, "next")
+            if event == "copy":
+                copy_and_truncate(log, "app.log.1")
+
+    with FollowedLog(log, between=between) as followed:
+        append(log, "one")
+        lines = followed.read() + followed.read_after(LONG_WAIT_S)
+
+        assert lines == ["one", "in between"] + ["next"] * (event == "rename")
+
+
+# Complaints
+
+
+def test_missing_log_is_complained_about_once_and_so_is_its_return(log: Path) -> None:
+    log.unlink()
+    with capture_logs() as told, FollowedLog(log) as followed:
+        followed.read_after(10)
+        log.touch()
+        followed.read_after(10)
+
+        assert [entry["event"] for entry in told] == ["log_lost", "log_back"]
+
+
+def test_log_that_is_away_for_a_moment_is_not_complained_about(log: Path) -> None:
+    with capture_logs() as told, FollowedLog(log) as followed:
+        log.rename(log.with_name("app.log.1"))
+        followed.read_after(1)
+        log.touch()
+        followed.read()
+
+        assert told == []
+
+
+def test_what_is_no_file_is_complained_about_once(tmp_path: Path) -> None:
+    (tmp_path / "app.log").mkdir()
+    with capture_logs() as told, FollowedLog(tmp_path / "app.log") as followed:
+        for _ in range(3):
+            followed.read_after(10)
+
+        assert [(entry["event"], entry["reason"].endswith("no regular file")) for entry in told] == [("log_lost", True)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give up reading rights for a moment")
+def test_log_without_the_right_to_read_it_is_read_once_the_right_is_given(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    log = tmp_path / "app.log"
+    append(log, "old")
+    log.chmod(0o600)
+    with capture_logs() as told:
+        os.seteuid(65534)
+        try:
+            with FollowedLog(log) as followed:
+                followed.read_after(10)
+                os.seteuid(0)
+                log.chmod(0o644)
+                os.seteuid(65534)
+                followed.read()
+                os.seteuid(0)
+                append(log, "new")
+                os.seteuid(65534)
+
+                assert followed.read() == ["new"]
+        finally:
+            os.seteuid(0)
+
+    assert [(entry["event"], entry.get("reason")) for entry in told] == [("log_lost", "Permission denied"), ("log_back", None)]
