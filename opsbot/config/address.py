@@ -49,11 +49,6 @@ class Address:
         except ValueError:
             return False
 
-    def overlaps(self, other: "Address") -> bool:
-        """Say whether two servers cannot listen on both."""
-        hosts = {"127.0.0.1" if host == "localhost" else host for host in (self.host, other.host)}
-        return self.port == other.port != 0 and (len(hosts) == 1 or not hosts.isdisjoint({"0.0.0.0", "::"}))  # noqa: S104 compared, not bound
-
     def __str__(self) -> str:
         """Write it as it is configured."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

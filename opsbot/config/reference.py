@@ -74,18 +74,23 @@ def _nowhere(document: Document, what: str, name: str, section: str, more: Itera
 
 
 def _channels(document: Document) -> Iterator[Problem]:
-    listening: list[tuple[str, Address]] = []
+    first_local = ""
     for name, channel in _entries(document, "channels"):
         path = ("channels", name)
-        if channel.get("kind") == "local" and (address := _address(channel.get("listen", "127.0.0.1:8010"))):
-            if not address.is_loopback and channel.get("dangerously_listen_anywhere") is not True:
-                reason = "listens beyond this machine"
-                yield document.problem((*path, "listen"), reason, "a loopback address, or dangerously_listen_anywhere: true")
-            if other := next((other for other, taken in listening if taken.overlaps(address)), None):
-                yield document.problem((*path, "listen"), f"is taken by channels.{other}", "a port of its own")
-            listening.append((name, address))
+        if channel.get("kind") == "local":
+            if first_local:
+                yield document.problem((*path, "kind"), f"channels.{first_local} is local already", "one local channel per bot")
+            first_local = first_local or name
+            yield from _local(document, path, channel)
         if channel.get("kind") == "wechaty":
             yield from _wechaty(document, path, channel)
+
+
+def _local(document: Document, path: KeyPath, channel: Mapping[str, object]) -> Iterator[Problem]:
+    address = _address(channel.get("listen", "127.0.0.1:8010"))
+    if address and not address.is_loopback and channel.get("dangerously_listen_anywhere") is not True:
+        reason = "listens beyond this machine"
+        yield document.problem((*path, "listen"), reason, "a loopback address, or dangerously_listen_anywhere: true")
 
 
 def _wechaty(document: Document, path: KeyPath, channel: Mapping[str, object]) -> Iterator[Problem]:
@@ -119,8 +124,16 @@ def _ids(document: Document, section: str, form: tuple[str, ...]) -> Iterator[Pr
                 yield document.problem(
                     at, "is on an outgoing-only channel, where nobody has an id", "ids on channels that listen"
                 )
+            elif _is_reserved(platform_id) and _mapping(_at(document, ("channels", channel))).get("kind") == "local":
+                yield document.problem(
+                    at, "cannot be an id of the local channel", "an id that begins neither with room: nor with #"
+                )
             if isinstance(platform_id, str) and (other := owners.setdefault((channel, platform_id), name)) != name:
                 yield document.problem(at, f"is also the id of {other}", "an id of its own")
+
+
+def _is_reserved(platform_id: object) -> bool:
+    return isinstance(platform_id, str) and platform_id.startswith(("room:", "#"))
 
 
 def _roles(document: Document) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -136,6 +136,7 @@ def parse_period(text: str) -> timedelta:
     return period
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Operation:
     """What opsbot can do. A subclass becomes a frozen, keyword-only pydantic dataclass; unknown settings are refused.
 

@@ -16,6 +16,7 @@ from opsbot.core.ports import Clock, Store
 from opsbot.pipeline.context import Daemon
 from opsbot.pipeline.hooks import Manners
 from opsbot.pipeline.link import Link
+from opsbot.pipeline.reach import Reach
 from opsbot.pipeline.rendering import Renderer
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class Notifier:
         self._jitter = jitter
         self._wakes = {link.name: asyncio.Event() for link in links}
         self._fallback_wake = asyncio.Event()
+        self._reach = Reach()
         self._sent_at: dict[str, deque[datetime]] = defaultdict(lambda: deque(maxlen=max(1, manners.per_chat_per_minute)))
 
     def wake(self) -> None:
@@ -64,6 +66,7 @@ class Notifier:
         wake = self._wakes[link.name]
         while True:
             await link.sendable.wait()
+            self._reach.opened(link.name)
             wake.clear()
             for bundle in bundles(await self._store.due(link.name, self._clock.now())):
                 await self._deliver(link, bundle)
@@ -109,6 +112,7 @@ class Notifier:
             await self._store.fail(bundle.ids, str(exc))
             self._fallback_wake.set()
         else:
+            self._reach.arrived(bundle.first.chat)
             self._sent_at[_chat_key(bundle)].append(now)
             await self._store.settle(bundle.ids, sent_id)
 
@@ -125,6 +129,7 @@ class Notifier:
 
     async def _postpone(self, link: Link, bundle: Bundle, exc: ChannelUnavailableError, *, maybe_sent: bool) -> None:
         attempts = bundle.first.attempts + 1
+        self._reach.failed(bundle.first.chat, self._clock.now())
         until = self._clock.now() + retry_after(attempts, self._jitter(), exc.retry_after_s)
         log.warning("message postponed", channel=link.name, scene=bundle.first.scene, attempts=attempts, reason=str(exc))
         await self._store.postpone(bundle.ids, until, str(exc), maybe_sent=maybe_sent)
@@ -139,8 +144,9 @@ class Notifier:
             self._fallback_wake.clear()
             stuck = await self._store.stuck()
             now = self._clock.now()
+            self._reach.look(self._links, now)
             for deliveries in stuck:
-                rank = fallback_to_start(deliveries, now, self._manners.fallback_after_s)
+                rank = fallback_to_start(self._reach.waiting(deliveries), now, self._manners.fallback_after_s)
                 if rank is not None:
                     log.warning("fallback started", scene=deliveries[0].scene, rank=rank)
                     await self._store.start_rank(deliveries[0].notice_id, rank, now)

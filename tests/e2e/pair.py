@@ -147,14 +147,19 @@ class Side:
     async def answers(self, wanted: str, text: str, sender: str = ARCHY, *, timeout_s: float = 20.0) -> Sent:
         """Send a command and wait for an answer in which a pattern is found; asked again while the daemon settles."""
         after = await self.last_seq()
-        async with asyncio.timeout(timeout_s):
-            while True:
-                await self.gateway.message(sender, text)
-                answer = await self.gateway.wait_sent(_text_to(sender, ""), timeout_s, after=after)
-                if re.search(wanted, answer.text or ""):
-                    return answer
-                after = answer.seq
-                await asyncio.sleep(0.2)
+        said: list[str | None] = []
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    await self.gateway.message(sender, text)
+                    answer = await self.gateway.wait_sent(_text_to(sender, ""), timeout_s, after=after)
+                    if re.search(wanted, answer.text or ""):
+                        return answer
+                    after = answer.seq
+                    said.append(answer.text)
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise TimeoutError(f"{text!r} was answered with {said}\n{self.daemon.log[-10:]}") from None
 
     async def tells(self, wanted: str, to: str = ARCHY, *, after: int = 0, timeout_s: float = 20.0) -> Sent:
         """Wait for a text to somebody in which a pattern is found."""
@@ -240,13 +245,18 @@ async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str,
         await _all(side.prepare for side in both.sides)
         for side in both.sides:
             text = config_text(side.name, side.gateway, str(pm2.home), plan or Plan())
-            await asyncio.to_thread(side.daemon.config.write_text, text)
+            await asyncio.to_thread(_write_private, side.daemon.config, text)
             await side.gateway.wire(f"wxid_{OTHER[side.name]}", gateways[OTHER[side.name]])
         for side in both.sides:
             stack.push_async_exit(side.daemon)
         await _all(side.daemon.start for side in both.sides)
         await _all(side.log_in for side in both.sides)
         yield both
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def _furnish(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """The page of the embedded chat in a real browser: live, in place, with the keyboard alone, at both widths, in both languages."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -467,7 +468,8 @@ async def test_page_can_be_drawn_in_light_and_dark(
             await page.shoot(tmp_path / "page.png")
             ground = await page.js("getComputedStyle(document.body).backgroundColor")
 
-    assert ((tmp_path / "page.png").stat().st_size > 5_000, ground) == (True, "rgb(15, 20, 18)" if dark else "rgb(243, 245, 242)")
+    picture = await asyncio.to_thread((tmp_path / "page.png").stat)
+    assert (picture.st_size > 5_000, ground) == (True, "rgb(15, 20, 18)" if dark else "rgb(243, 245, 242)")
 
 
 async def test_token_that_is_refused_takes_the_state_off_the_page(browser: Browser, tmp_path: Path) -> None:

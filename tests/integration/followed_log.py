@@ -102,3 +102,8 @@ def append(path: Path, *lines: str) -> None:
     """Write whole lines at the end of a file."""
     with path.open("ab") as log:
         log.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+
+def open_files() -> set[str]:
+    """Give the paths of all files that this process has open."""
+    return {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.exists()}

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from opsbot.core.log import Rule
-from tests.integration.followed_log import FollowedLog, append
+from tests.integration.followed_log import FollowedLog, append, open_files
 
 LINES = [f"2026-11-20 10:00:{number:02} line {number}" for number in range(60)]
 LONG_WAIT_S = 31.0
@@ -28,10 +28,6 @@ def copy_and_truncate(log: Path, name: str) -> Path:
     shutil.copyfile(log, copy)
     os.truncate(log, 0)
     return copy
-
-
-def open_files() -> set[str]:
-    return {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.exists()}
 
 
 # Appending

@@ -42,6 +42,10 @@ async def answered(chat: LocalChat, *answers: str | Attachment) -> None:
         await chat.channel.send(OutgoingMessage(chat=question.chat, text=text, attachment=attachment))
 
 
+def files_in(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mode & 0o777) for path in folder.iterdir()}
+
+
 def a_manner(tmp_path: Path, **more: object) -> Manner:
     return Manner(save_dir=tmp_path / "files", **({"quiet_s": 0.2} | more))  # type: ignore[arg-type]
 
@@ -133,18 +137,22 @@ async def test_file_is_saved_and_its_path_said(tmp_path: Path) -> None:
         shown = await talked(chat, Attachment("bob.log", "text/plain", b"content"), manner=a_manner(tmp_path))
 
     path = tmp_path / "files" / "bob.log"
-    assert (shown, path.read_bytes(), path.stat().st_mode & 0o777) == ([f"alice: file saved: {path}"], b"content", 0o600)
+    saved = await asyncio.to_thread(files_in, tmp_path / "files")
+    assert (shown, saved) == ([f"alice: file saved: {path}"], {"bob.log": (b"content", 0o600)})
 
 
 async def test_file_never_replaces_another(tmp_path: Path) -> None:
-    files = tmp_path / "files"
-    files.mkdir()
-    (files / "bob.log").write_bytes(b"mine")
+    def mine() -> None:
+        (tmp_path / "files").mkdir()
+        (tmp_path / "files" / "bob.log").write_bytes(b"mine")
+
+    await asyncio.to_thread(mine)
 
     async with local_chat(tmp_path) as chat:
         await talked(chat, Attachment("bob.log", "text/plain", b"new"), manner=a_manner(tmp_path))
 
-    assert ((files / "bob.log").read_bytes(), (files / "bob (2).log").read_bytes()) == (b"mine", b"new")
+    saved = await asyncio.to_thread(files_in, tmp_path / "files")
+    assert {name: content for name, (content, _) in saved.items()} == {"bob.log": b"mine", "bob (2).log": b"new"}
 
 
 async def test_qr_code_is_drawn_where_that_was_asked_for(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ async def status_of(chat: LocalChat, method: str, path: str, **more: object) -> 
     return (await chat.ask(method, path, **more)).status  # type: ignore[arg-type]
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
 async def test_everybody_gets_a_token_of_their_own_at_the_first_start(tmp_path: Path) -> None:
     async with local_chat(tmp_path) as chat:
         tokens = chat.tokens
@@ -36,18 +40,18 @@ async def test_everybody_gets_a_token_of_their_own_at_the_first_start(tmp_path: 
 
 async def test_files_of_the_chat_are_private(tmp_path: Path) -> None:
     async with local_chat(tmp_path):
-        modes = {path.name: path.stat().st_mode & 0o777 for path in await asyncio.to_thread(lambda: list(tmp_path.iterdir()))}
+        modes = await asyncio.to_thread(modes_in, tmp_path)
 
     assert set(modes.values()) == {0o600}, modes
 
 
 async def test_token_file_that_was_opened_to_others_is_closed_again(tmp_path: Path) -> None:
     async with local_chat(tmp_path):
-        (tmp_path / FILE_NAME).chmod(0o644)
+        await asyncio.to_thread((tmp_path / FILE_NAME).chmod, 0o644)
     async with local_chat(tmp_path):
-        mode = (tmp_path / FILE_NAME).stat().st_mode & 0o777
+        modes = await asyncio.to_thread(modes_in, tmp_path)
 
-    assert mode == 0o600
+    assert modes[FILE_NAME] == 0o600
 
 
 async def test_tokens_stay_the_same_over_a_restart(tmp_path: Path) -> None:
@@ -72,7 +76,7 @@ async def test_somebody_who_is_taken_out_and_put_back_gets_a_new_token(tmp_path:
 
 @pytest.mark.parametrize("content", ["", "[]", '{"archy": 1}', "{"])
 async def test_damaged_token_file_says_what_to_do(tmp_path: Path, content: str) -> None:
-    (tmp_path / FILE_NAME).write_text(content)
+    await asyncio.to_thread((tmp_path / FILE_NAME).write_text, content)
 
     async with served_chat(tmp_path) as chat:
         with pytest.raises(ChannelUnavailableError, match="remove it"):
@@ -254,5 +258,6 @@ async def test_chat_that_is_closed_answers_503(tmp_path: Path) -> None:
 async def test_token_file_is_a_plain_map_of_ids_to_tokens(tmp_path: Path) -> None:
     async with local_chat(tmp_path) as chat:
         tokens = dict(chat.tokens)
+        text = await asyncio.to_thread((tmp_path / FILE_NAME).read_text)
 
-    assert json.loads((tmp_path / FILE_NAME).read_text()) == tokens
+    assert json.loads(text) == tokens

@@ -105,11 +105,11 @@ BAD = {
     "name: a\nchannels: {page: {kind: local, listen: host.example:1}}\n": [
         "2: channels.page.listen: listens beyond this machine; a loopback address, or dangerously_listen_anywhere: true",
     ],
-    "name: a\nchannels:\n  p: {kind: local}\n  q: {kind: local, listen: localhost:8010}\n": [
-        "4: channels.q.listen: is taken by channels.p; a port of its own",
+    "name: a\nchannels:\n  p: {kind: local}\n  q: {kind: local, listen: 127.0.0.1:9}\n": [
+        "4: channels.q.kind: channels.p is local already; one local channel per bot",
     ],
-    "name: a\nchannels:\n  p: {kind: local}\n  qq: {kind: local}\n": [
-        "4: channels.qq.listen: is taken by channels.p; a port of its own",
+    "name: a\nchannels: {p: {kind: local}}\npeople: {b: {ids: {p: 'room:OPS'}}}\n": [
+        "3: people.b.ids.p: cannot be an id of the local channel; an id that begins neither with room: nor with #",
     ],
     "name: a\nchannels: {w: {kind: wechaty, endpoint: 10.0.0.1:1, token: t, tls: false}}\n": [
         f"2: channels.w.tls: sends the token and every message in plain text over the network; {PLAINTEXT}",

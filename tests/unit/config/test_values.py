@@ -109,12 +109,6 @@ def test_a_plaintext_gateway_on_loopback_is_fine(loads: Loads) -> None:
     assert channel.endpoint == Address("::1", 1)
 
 
-def test_channels_that_pick_a_free_port_do_not_clash(loads: Loads) -> None:
-    text = "name: a\nchannels:\n  p: {kind: local, listen: 127.0.0.1:0}\n  q: {kind: local, listen: 127.0.0.1:0}\n"
-
-    assert set(loads(text).channels) == {"p", "q"}
-
-
 def test_a_simulated_channel_has_a_hub_and_an_account(loads: Loads) -> None:
     channel = loads("name: a\nchannels: {s: {kind: simulated, hub: 127.0.0.1:9, account: wxid_a}}\n").channels["s"]
 

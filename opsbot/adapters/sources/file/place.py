@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_DATE = r"\d{4}[-_.]?\d\d[-_.]?\d\d(?:[-_.T]?\d\d[-_.:]?\d\d(?:[-_.:]?\d\d)?)?"
+_DATE = r"(?:\d{4}[-_.]?\d\d[-_.]?\d\d(?:[-_.T]?\d\d(?:[-_.:]?\d\d){0,2})?|\d{10,19})"  # or seconds since 1970
 _ROTATED = (
     # app.log.1  app.log-20261120  app.log.2026-11-20  app.log-20261120.1  app.log.old  app.log~
     re.compile(rf"(?P<stem>.+?)(?P<end>)(?:(?:[._-]{_DATE})?(?:\.\d{{1,4}})|[._-]{_DATE}|\.old|\.bak|~)"),

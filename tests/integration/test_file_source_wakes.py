@@ -1,0 +1,316 @@
+"""The file source as it runs: its thread, the operating system's wake-ups, and the way to the event loop."""
+
+import asyncio
+import errno
+import os
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from blockbuster import blockbuster_ctx
+from structlog.testing import capture_logs
+
+from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.matching.regex import RegexMatcher
+from opsbot.adapters.sources.file.handover import Handover
+from opsbot.adapters.sources.file.reader import Task
+from opsbot.adapters.sources.file.source import FileSource
+from opsbot.adapters.sources.file.thread import ReaderThread
+from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.adapters.sources.file.watch import Hint
+from opsbot.core.log import Batch, Match, Rule
+from opsbot.core.ports import Matcher
+from tests.integration.followed_log import append, open_files
+
+PATIENCE_S = 10.0
+NEVER_S = 3600.0
+BY_EVENTS = Tuning(reconcile_s=NEVER_S, poll_s=NEVER_S)
+"""Only what the operating system says can wake the reader."""
+
+EVERY_LINE = RegexMatcher([Rule.every_line()])
+
+
+@pytest.fixture(autouse=True)
+def loop_must_not_block() -> Iterator[None]:
+    with blockbuster_ctx(scanned_modules=["opsbot"]):
+        yield
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "app.log"
+    path.touch()
+    return path
+
+
+def a_source(pattern: Path, matcher: Matcher = EVERY_LINE, tuning: Tuning = BY_EVENTS) -> FileSource:
+    return FileSource("app", str(pattern), matcher, clock=SystemClock(), tuning=tuning)
+
+
+async def until(stream: AsyncIterator[Batch], text: str) -> list[str]:
+    texts: list[str] = []
+    async with asyncio.timeout(PATIENCE_S):
+        async for batch in stream:
+            texts += [record.text for record in batch.records]
+            if text in texts:
+                break
+    return texts
+
+
+async def test_appended_line_wakes_the_reader(log: Path) -> None:
+    async with a_source(log) as source:
+        append(log, "one")
+
+        assert await until(source.batches(), "one") == ["one"]
+
+
+async def test_rotation_wakes_the_reader(log: Path) -> None:
+    async with a_source(log) as source:
+        rotate(log, "app.log.1")
+        append(log, "two")
+
+        assert await until(source.batches(), "two") == ["two"]
+
+
+async def test_log_whose_directories_are_made_later_wakes_the_reader(tmp_path: Path) -> None:
+    log = tmp_path / "deep" / "down" / "app.log"
+    async with a_source(log) as source:
+        make_directory(log.parent)
+        append(log, "one")
+
+        assert await until(source.batches(), "one") == ["one"]
+
+
+async def test_log_in_a_directory_that_was_deleted_and_made_again_wakes_the_reader(log: Path) -> None:
+    log = log.parent / "logs" / "app.log"
+    make_directory(log.parent)
+    async with a_source(log) as source:
+        stream = source.batches()
+        append(log, "one")
+        await until(stream, "one")
+        shutil.rmtree(log.parent)
+        make_directory(log.parent)
+        append(log, "two")
+
+        assert await until(source.batches(), "two") == ["two"]
+
+
+async def test_line_behind_a_symbolic_link_wakes_the_reader(tmp_path: Path) -> None:
+    target, link = tmp_path / "files" / "monday", tmp_path / "links" / "app.log"
+    make_link(link, target)
+    async with a_source(link) as source:
+        append(target, "one")
+
+        assert await until(source.batches(), "one") == ["one"]
+
+
+async def test_file_that_takes_the_place_of_a_pipe_wakes_the_reader(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    os.mkfifo(log)
+    async with a_source(log) as source:
+        rotate(log, "pipe")
+        append(log, "one")
+
+        assert await until(source.batches(), "one") == ["one"]
+
+
+async def test_sweep_finds_what_no_event_told_of(log: Path) -> None:
+    async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02)) as handover:
+        append(log, "one")
+
+        assert await until(handover.batches(), "one") == ["one"]
+
+
+async def test_reader_that_may_not_watch_polls_and_says_so(log: Path) -> None:
+    with capture_logs() as told:
+        async with running(log, lambda _: RefusedWatch(), Tuning(reconcile_s=NEVER_S, poll_s=0.02)) as handover:
+            append(log, "one")
+            lines = await until(handover.batches(), "one")
+
+    assert (lines, [entry["event"] for entry in told]) == (["one"], ["watching_failed"])
+
+
+async def test_reader_that_may_watch_again_says_so(log: Path) -> None:
+    watch = RefusedWatch()
+    with capture_logs() as told:
+        async with running(log, lambda _: watch, Tuning(poll_s=0.01, rearm_s=0.02)):
+            watch.is_refused = False
+            await asyncio.to_thread(watch.armed.wait, PATIENCE_S)
+
+    assert [entry["event"] for entry in told] == ["watching_failed", "watching_again"]
+
+
+async def test_slow_consumer_makes_the_reader_wait(log: Path) -> None:
+    matcher = CountingMatcher()
+    tuning = Tuning(chunk_bytes=2, turn_bytes=2, batch_records=1, queued_batches=3, reconcile_s=NEVER_S)
+    async with a_source(log, matcher, tuning) as source:
+        append(log, *"abcdefghij")
+        taken, lead = 0, []
+        async with asyncio.timeout(PATIENCE_S):
+            async for batch in source.batches():
+                taken += len(batch.records)
+                for _ in range(20):
+                    await asyncio.to_thread(matcher.scanned.acquire, timeout=0.001)
+                lead.append(matcher.count - taken)
+                if taken == 10:
+                    break
+
+    assert max(lead) <= 4
+
+
+async def test_source_whose_consumer_is_gone_is_left_at_once(log: Path) -> None:
+    tuning = Tuning(batch_records=1, queued_batches=1)
+    async with asyncio.timeout(4):
+        async with a_source(log, tuning=tuning):
+            append(log, *"abcdefghij")
+
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "read:app"]
+
+
+async def test_leaving_closes_the_files(log: Path) -> None:
+    async with a_source(log):
+        pass
+
+    assert str(log) not in open_files()
+
+
+async def test_progress_without_matches_is_handed_over_when_the_source_is_left(log: Path) -> None:
+    matcher = CountingMatcher(RegexMatcher([Rule("never")]))
+    source = a_source(log, matcher, Tuning(flush_s=NEVER_S))
+    async with source:
+        append(log, "dull")
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.to_thread(matcher.scanned.acquire)
+    checkpoints = [each.offset for batch in [each async for each in source.batches()] for each in batch.checkpoints]
+
+    assert checkpoints[-1] == 5
+
+
+async def test_bug_in_the_reader_is_raised_where_the_batches_are_taken(log: Path) -> None:
+    async with a_source(log, BrokenMatcher()) as source:
+        append(log, "one")
+
+        with pytest.raises(ZeroDivisionError):
+            await until(source.batches(), "one")
+
+
+async def test_matcher_that_never_ends_does_not_keep_the_source_open(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsbot.adapters.sources.file.source._STOP_S", 0.05)
+    matcher = StuckMatcher()
+    with capture_logs() as told:
+        async with asyncio.timeout(PATIENCE_S):
+            async with a_source(log, matcher) as source:
+                append(log, "one")
+                await asyncio.to_thread(matcher.entered.wait)
+            batches = [each async for each in source.batches() if each.records]
+    matcher.released.set()
+
+    assert (batches, [entry["event"] for entry in told]) == ([], ["reader_stuck"])
+
+
+async def test_burst_of_rotations_loses_nothing(log: Path) -> None:
+    written = [f"{rotation} {number}" for rotation in range(60) for number in range(20)]
+
+    def write() -> None:
+        for rotation in range(60):
+            append(log, *written[rotation * 20 : rotation * 20 + 20])
+            rotate(log, f"app.log-20261120{rotation:02}")
+        append(log, "end")
+
+    async with a_source(log, tuning=Tuning()) as source:
+        await asyncio.to_thread(write)
+        lines = await until(source.batches(), "end")
+
+    assert lines == [*written, "end"]
+
+
+def rotate(log: Path, name: str) -> None:
+    log.rename(log.with_name(name))
+
+
+def make_directory(path: Path) -> None:
+    path.mkdir(parents=True)
+
+
+def make_link(link: Path, target: Path) -> None:
+    link.parent.mkdir()
+    target.parent.mkdir()
+    target.touch()
+    link.symlink_to(target)
+
+
+class DeafWatch:
+    """Watches, but no event ever comes, as on a network file system."""
+
+    def arm(self, directories: set[str]) -> bool:  # noqa: ARG002 the port's
+        return False
+
+    def close(self) -> None: ...
+
+
+class RefusedWatch(DeafWatch):
+    """The system has no more watches to give."""
+
+    def __init__(self) -> None:
+        self.is_refused = True
+        self.armed = threading.Event()
+
+    def arm(self, directories: set[str]) -> bool:
+        if self.is_refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.armed.set()
+        return super().arm(directories)
+
+
+@asynccontextmanager
+async def running(
+    log: Path, make_watch: Callable[[Callable[[Hint], None]], DeafWatch], tuning: Tuning
+) -> AsyncIterator[Handover]:
+    """Run a reader's thread with another watch."""
+    loop, ready, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    handover = Handover(8)
+    task = Task(source="app", pattern=str(log), matcher=EVERY_LINE, checkpoints=(), clock=SystemClock(), tuning=tuning)
+    thread = ReaderThread(
+        task,
+        handover,
+        lambda: loop.call_soon_threadsafe(ready.set),
+        lambda: loop.call_soon_threadsafe(ended.set),
+        make_watch,
+    )
+    thread.start()
+    async with asyncio.timeout(PATIENCE_S):
+        await ready.wait()
+        yield handover
+        thread.stop()
+        await ended.wait()
+
+
+class CountingMatcher:
+    def __init__(self, matcher: Matcher = EVERY_LINE) -> None:
+        self.count = 0
+        self.scanned = threading.Semaphore(0)
+        self._matcher = matcher
+
+    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
+        self.count += 1
+        self.scanned.release()
+        return self._matcher.scan(block)
+
+
+class BrokenMatcher:
+    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
+        raise ZeroDivisionError(len(block))
+
+
+class StuckMatcher:
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.released = threading.Event()
+
+    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
+        self.entered.set()
+        self.released.wait(PATIENCE_S)
+        return EVERY_LINE.scan(block)
