@@ -32,6 +32,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Minutes = Annotated[float, Field(gt=0, le=1440)]
 COMMANDS = ("qr", "status")
 SUSPICIOUS_CONFIRMS = 2
+EPOCH = "1970-01-01T00:00:00+00:00"
 KEY = "rescue"
 """All that is said about one outage is one matter: a newer code, or the login, takes the place of what has not left yet."""
 
@@ -40,7 +41,7 @@ class QrRescue(Operation):
     """Send the login code of a partner bot to its owner, until the partner is back.
 
     Records that the partner signed (`pair_key`) are believed. Others may be forged: they count only while the partner is
-    known to be out, because a signed record said so or because it leaves a ping unanswered.
+    known to be out because it leaves a ping unanswered. While it is out because a signed record said so, only such count.
     """
 
     partner: str
@@ -52,6 +53,7 @@ class QrRescue(Operation):
     push_minutes: Minutes = 10
     code_valid_s: Seconds = 300
     ping_timeout_s: Seconds = 8
+    ping_every_s: Seconds = 20
     answer_within_s: Seconds = 60
     escalate_minutes: Minutes = 10
     unverified_per_minute: Annotated[int, Field(ge=1, le=60)] = 3
@@ -64,13 +66,13 @@ class QrRescue(Operation):
     async def on_log(self, ctx: Context, event: LogEvent) -> AsyncIterator[Notification]:
         """Follow what the partner's log says about its account."""
         record = record_of(event.rule.name, event.groups, event.fields)
-        if record is None or self._is_replay(ctx, event):
-            return
         is_trusted = bool(event.signed_by)
+        if record is None or self._is_replay(ctx, event) or (not is_trusted and self._is_out_by_signature(ctx)):
+            return
         if record.kind is RecordKind.LOGIN:
             told = self._back(ctx, record, is_trusted=is_trusted)
         elif record.kind is RecordKind.LOGOUT:
-            told = self._out(ctx) if is_trusted else self._ping(ctx)
+            told = self._out(ctx, is_trusted=True) if is_trusted else self._ping(ctx)
         elif is_trusted or ctx.state.get("out"):
             told = self._scan(ctx, record, is_trusted=is_trusted)
         else:
@@ -87,8 +89,16 @@ class QrRescue(Operation):
         ctx.state["signed_ms"] = event.signed_ms
         return False
 
-    def _opened(self, ctx: Context) -> str:
+    def _is_out_by_signature(self, ctx: Context) -> bool:
+        """Whoever can forge a line waits for just the moment when people expect a code."""
+        return bool(ctx.state.get("out")) and bool(ctx.state.get("signs"))
+
+    def _opened(self, ctx: Context, *, is_trusted: bool) -> str:
         """Note that the partner is out; the first sign of it gives the reminder that goes with what is said."""
+        if ctx.state.pop("awaiting", None):
+            ctx.after("unanswered", None)  # nobody who is out answers a test
+        if is_trusted or not ctx.state.get("out"):
+            ctx.state["signs"] = is_trusted
         if ctx.state.get("out"):
             return ""
         ctx.state["out"] = True
@@ -96,16 +106,16 @@ class QrRescue(Operation):
         ctx.after("escalate", timedelta(minutes=self.escalate_minutes))
         return ctx.text(en=f"{self.partner} is still out. Send: qr", zh=f"{self.partner} 仍未登录。发送 qr 获取二维码")
 
-    def _out(self, ctx: Context) -> Iterator[Notification]:
+    def _out(self, ctx: Context, *, is_trusted: bool) -> Iterator[Notification]:
         """Handle a logout that is to be believed."""
-        reminder = self._opened(ctx)
+        reminder = self._opened(ctx, is_trusted=is_trusted)
         if reminder and self._is_on(ctx):
             said = self._say(ctx, en="is out; the login code follows.", zh="掉线了，登录二维码随后发来。")
             yield replace(said, supersedes=True, reminder=reminder)
 
     def _scan(self, ctx: Context, record: AccountRecord, *, is_trusted: bool) -> Iterator[Notification]:
         """Handle a scan that is to be believed; what is said first carries the reminder."""
-        reminder = self._opened(ctx)
+        reminder = self._opened(ctx, is_trusted=is_trusted)
         for notification in self._progress(ctx, record, is_trusted=is_trusted):
             if self._is_on(ctx):
                 yield replace(notification, reminder=reminder)
@@ -172,8 +182,14 @@ class QrRescue(Operation):
             ctx.state.pop("doubted", None)
 
     def _ping(self, ctx: Context) -> Iterator[Notification]:
+        """Ask the partner whether it is there; forged lines must not make a flood of it."""
         if ctx.state.get("awaiting") or ctx.state.get("out"):
             return
+        next_at = datetime.fromisoformat(str(ctx.state.get("pinged_at", EPOCH))) + timedelta(seconds=self.ping_every_s)
+        if ctx.now < next_at:
+            ctx.after("ping", next_at - ctx.now)
+            return
+        ctx.state["pinged_at"] = ctx.now.isoformat()
         ctx.state["awaiting"] = "ping"
         ctx.after("unanswered", timedelta(seconds=self.ping_timeout_s))
         yield Notification(self.login_test, key="ping", severity=Severity.URGENT, supersedes=True, chat=ctx.partner_chat)
@@ -210,13 +226,16 @@ class QrRescue(Operation):
         """Draw the conclusion from silence."""
         if key == "escalate" and ctx.state.get("out") and self._is_on(ctx):
             yield Notification(self._newest(ctx), key="escalated", severity=Severity.URGENT, escalate=True)
+        if key == "ping":
+            for notification in self._ping(ctx):
+                yield notification
         awaiting = ctx.state.pop("awaiting", None) if key == "unanswered" else None
         if awaiting == "login":
             ctx.state["out"] = False if ctx.state.get("code") is None else ctx.state.get("out", False)
             yield self._say(ctx, en="the login test was not answered; check it.", zh="登录测试没有得到回应，请检查。")
         elif awaiting == "ping":
             doubted = ctx.state.pop("doubted", None)
-            told = self._out(ctx)
+            told = self._out(ctx, is_trusted=False)
             if isinstance(doubted, str):
                 told = self._scan(
                     ctx, AccountRecord(kind=RecordKind.SCAN, status=ScanStatus.WAITING, payload=doubted), is_trusted=False

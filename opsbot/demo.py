@@ -166,7 +166,9 @@ class _Shown:
 
     hub: Hub
     urls: dict[str, str]
-    daemons: dict[str, Json] = field(default_factory=dict)
+    daemons: dict[str, Json] = field(
+        default_factory=lambda: {name: {"state": DaemonState.STARTING.value, "pid": 0, "url": ""} for name in PARTNERS}
+    )
 
     def take(self, daemon: Daemon) -> None:
         shown: dict[str, Json] = {"state": daemon.state.value, "pid": daemon.pid, "url": self.urls.get(daemon.name, "")}

@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from glob import glob
 from pathlib import Path
 
 from opsbot.adapters.process.runner import ProcessRunner
@@ -79,7 +80,7 @@ def _state_dir(path: Path) -> Finding:
 
 def _source(name: str, path: Path) -> Finding:
     check = f"source.{name}"
-    files = [one for one in path.parent.glob(path.name) if one.is_file()] if path.parent.is_dir() else []
+    files = [one for one in map(Path, glob(str(path))) if one.is_file()]  # noqa: PTH207 - a wildcard may be in any part
     if not files:
         return Finding(check, Level.WARN, f"{path}: no file yet", "it is read as soon as it appears; is the path right?")
     closed = [one for one in files if not os.access(one, os.R_OK)]

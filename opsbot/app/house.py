@@ -111,7 +111,8 @@ class House:
         self._daemon.alerts = self._alert_lines
         jobs = Jobs(group, self._hooks, clock, configuration.language, new_id=lambda: uuid4().hex[:8])
         self._obey = Obey(cast.scenes, access, store, self._hooks, self._daemon, jobs, Asks())
-        self._keeper = AccountKeeper(self._account_log(), self._hooks, self._daemon, self.parts)
+        self._account_log = self._make_account_log()
+        self._keeper = AccountKeeper(self._account_log, self._hooks, self._daemon, self.parts)
 
     async def start(self) -> None:
         """Take over what the last run left, then start every part."""
@@ -121,6 +122,8 @@ class House:
         await self._store.prune(self._clock.now() - timedelta(days=KEEP_DAYS))
         await self._tell_interrupted(recovered.interrupted)
         await self._tell_load_failures()
+        if self._account_log is not None:
+            await asyncio.to_thread(self._account_log.prepare)
         for link in self.links:
             self._spawn("channel", link.name, partial(self._serve_channel, link.name))
         for source in self.configuration.sources:
@@ -189,9 +192,10 @@ class House:
             await self._store.checkpoints(name),
             read_from=settings.read_from,
             clock=self._clock,
+            refused=await asyncio.to_thread(_own_files, self.configuration),
         )
 
-    def _account_log(self) -> AccountLogFile | None:
+    def _make_account_log(self) -> AccountLogFile | None:
         settings = self.configuration.log
         if settings.file is None:
             return None
@@ -227,6 +231,13 @@ class House:
             problems = "\n".join(str(problem) for problem in self.cast.load_failures)
             said = text("load_failed", self.configuration.language, problems=problems)
             await self._hooks.commit(self._hooks.report(said, key="load"))
+
+
+def _own_files(configuration: Configuration) -> frozenset[tuple[int, int]]:
+    """Identify (device, inode) what the daemon writes itself: following it would feed it with its own words. Blocking."""
+    own = [*configuration.state_dir.rglob("*"), *([configuration.log.file] if configuration.log.file else [])]
+    found = [path.stat() for path in own if path.is_file()]
+    return frozenset((status.st_dev, status.st_ino) for status in found)
 
 
 async def _stop(scene: Scene) -> None:

@@ -1,7 +1,6 @@
 """`opsbot demo`: two daemons and a simulated platform, nothing to configure."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import click
@@ -20,12 +19,13 @@ def demo(port: int | None, state_dir: Path, *, open_browser: bool) -> None:
 
 @click.command(hidden=True)
 @click.argument("name")
-def demo_restart(name: str) -> None:
+@click.option("--state-dir", type=click.Path(path_type=Path), default=Path("demo-state"))
+def demo_restart(name: str, state_dir: Path) -> None:
     """Restart a daemon of the running demo, and show how it goes."""
-    from opsbot.demo import restart_daemon  # noqa: PLC0415
+    from opsbot.demo import read_hub, restart_daemon  # noqa: PLC0415
 
     async def show() -> None:
-        async for line in restart_daemon(os.environ["OPSBOT_DEMO_HUB"], os.environ["OPSBOT_DEMO_TOKEN"], name):
+        async for line in restart_daemon(*read_hub(state_dir), name):
             print(line, flush=True)
 
     asyncio.run(show())

@@ -15,6 +15,7 @@ from opsbot.config.people import BUILT_IN_ROLES
 from opsbot.config.recipient import Recipient
 from opsbot.config.refusal import did_you_mean
 from opsbot.core.access import OWNER
+from opsbot.core.command import BUILT_IN
 from opsbot.core.errors import Problem
 from opsbot.core.folding import fold_name
 
@@ -149,7 +150,7 @@ def _roles(document: Document) -> Iterator[Problem]:
         for position, grant in enumerate(grants if isinstance(grants, list) else ()):
             at = ("roles", name, "grants", position, "scene")
             scene = _mapping(grant).get("scene")
-            if isinstance(scene, str) and not document.has("operations", scene):
+            if isinstance(scene, str) and scene not in BUILT_IN and not document.has("operations", scene):
                 yield document.problem(at, *_nowhere(document, "operation", document.quoted(at, scene), "operations"))
 
 

@@ -89,10 +89,6 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "Log {path}: some of it could not be read ({reason}).",
         "zh": "日志 {path}：有一部分无法读取（{reason}）。",
     },
-    "part_lost": {
-        "en": "{kind} {name} is away: {detail}",
-        "zh": "{kind} {name} 不可用：{detail}",
-    },
     "cut": {
         "en": "[{n} lines left out]",
         "zh": "[省略 {n} 行]",
@@ -100,10 +96,6 @@ TEXTS: dict[str, dict[Language, str]] = {
     "whole_output": {
         "en": "The whole output is in the file.",
         "zh": "完整输出见文件。",
-    },
-    "reloaded": {
-        "en": "Reloaded.",
-        "zh": "已重新加载。",
     },
 }
 

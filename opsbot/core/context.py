@@ -44,7 +44,6 @@ class PartState:
     STARTING = "STARTING"
     RUNNING = "RUNNING"
     BACKOFF = "BACKOFF"
-    STOPPING = "STOPPING"
     STOPPED = "STOPPED"
     FATAL = "FATAL"
 

@@ -48,6 +48,7 @@ class Obey:
     asks: Asks
     rate: Rate = field(default_factory=Rate)
     partner_rate: Rate = field(default_factory=lambda: Rate(PARTNER_BURST, PARTNER_EVERY_S))
+    talk_rate: Rate = field(default_factory=Rate)
     unknown_rate: Rate = field(default_factory=lambda: Rate(UNKNOWN_BURST, UNKNOWN_EVERY_S))
     too_many_rate: Rate = field(default_factory=lambda: Rate(1, TOO_MANY_EVERY_S))
 
@@ -82,9 +83,19 @@ class Obey:
             await self._dispatch(link, message, person)
 
     def _is_too_fast(self, link: Link, message: IncomingMessage, person: Person | None) -> bool:
-        is_bot = person is not None and any(scene.partner == person for scene in self.scenes.values())
-        rate = self.partner_rate if is_bot else self.rate
-        return not rate.admits(_sender(link, message), self._clock.monotonic_s())
+        """Count a message; a partner's is counted when it is answered: what it is told while it is out comes all at once."""
+        return not self._is_partner(person) and not self.rate.admits(_sender(link, message), self._clock.monotonic_s())
+
+    def _is_loop(self, link: Link, message: IncomingMessage, person: Person | None) -> bool:
+        """Count an answer to a partner's account: two bots that answer each other come to an end here."""
+        return self._is_partner(person) and not self.partner_rate.admits(_sender(link, message), self._clock.monotonic_s())
+
+    def _may_talk(self, link: Link, message: IncomingMessage) -> bool:
+        """Count an answer to a login test: others than commands use it up, so that a test is not left without one."""
+        return self.talk_rate.admits(_sender(link, message), self._clock.monotonic_s())
+
+    def _is_partner(self, person: Person | None) -> bool:
+        return person is not None and any(scene.partner == person for scene in self.scenes.values())
 
     async def _dispatch(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
         if await self._is_partner_talk(link, message, person):
@@ -94,6 +105,8 @@ class Obey:
         found = resolve(message.text, self.scenes, may_run)
         if found is None:
             await self._answer_unknown(link, message, person)
+        elif self._is_loop(link, message, person):
+            await self._refuse(link, message, person, Refusal.TOO_MANY)
         elif isinstance(found, Ambiguous):
             if await self.store.claim(_key(message), message.received_at):
                 await self._say(link, message.chat, text("ambiguous", self._language, choices="\n".join(found.choices)))
@@ -130,7 +143,7 @@ class Obey:
             answer = await self._offer(scene, message)
             if answer is None:
                 continue
-            if await self.store.claim(_key(message), message.received_at) and answer:
+            if await self.store.claim(_key(message), message.received_at) and answer and self._may_talk(link, message):
                 await self._say(link, message.chat, answer)
             return True
         return False

@@ -28,7 +28,7 @@ class Renderer:
         first = bundle.first
         if len(bundle.deliveries) > 1:
             texts = [str(delivery.output) for delivery in bundle.deliveries]
-            body, attachment = grouped_text(texts, text("n_more", self._language)), None
+            body, attachment = grouped_text(texts, text("n_more", self._language, n="{n}")), None
         else:
             body, attachment = await self._content(first, now)
         body = self._redactor.mask(body).encode("utf-8", "replace").decode()  # half a surrogate pair is no text anywhere

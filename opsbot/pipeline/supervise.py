@@ -3,6 +3,7 @@
 What is expected to fail comes back after growing pauses; what is not expected is a bug and ends the daemon.
 """
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -53,8 +54,11 @@ async def supervise(
             attempt.failures += 1
             parts.set(kind, name, PartState.BACKOFF, reason)
             await clock.sleep(retry_after(attempt.failures, jitter(), asked_s).total_seconds())
-    except BaseException:
+    except asyncio.CancelledError:
         parts.set(kind, name, PartState.STOPPED)
+        raise
+    except BaseException as exc:
+        parts.set(kind, name, PartState.FATAL, f"{type(exc).__name__}: a bug; the daemon ends")
         raise
 
 

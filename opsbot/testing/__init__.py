@@ -9,10 +9,15 @@
 The messages go through the real pipeline: gate, identification, parsing, authorisation, job, outbox.
 """
 
+import asyncio
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from opsbot.loader import Loader
 from opsbot.testing.bot import Bot
 from opsbot.testing.channel import CAPABILITIES, FakeChannel
 from opsbot.testing.clock import NOON, FakeClock
@@ -48,6 +53,7 @@ __all__ = [
     "a_person",
     "count_threads",
     "harness",
+    "load_operation",
     "settled",
 ]
 
@@ -61,3 +67,23 @@ def harness() -> Iterator[Harness]:
         bot.close()
     for bot in made.bots:
         bot.check()
+
+
+def load_operation(path: Path) -> Any:  # noqa: ANN401 - a class that only its own file knows
+    """Load the class of an operation from its file, with all checks that the daemon makes.
+
+    Raises:
+        OperationLoadError: the file cannot be used; the text says why.
+    """
+    return Loader([path.parent]).load(path.stem).operation
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests that use `harness`, unless a plug-in for asyncio does it already."""
+    test = pyfuncitem.obj
+    is_taken = any(pyfuncitem.get_closest_marker(name) for name in ("asyncio", "anyio"))
+    if is_taken or "harness" not in pyfuncitem.fixturenames or not inspect.iscoroutinefunction(test):
+        return None
+    asyncio.run(test(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}))
+    return True

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from opsbot.core.access import Access
 from opsbot.core.catalogue import TEXTS
-from opsbot.core.change import JobState, Json
+from opsbot.core.change import Json
 from opsbot.core.chat import Chat, IncomingMessage, OutgoingMessage
 from opsbot.core.command import Ambiguous, resolve
 from opsbot.core.output import Output
@@ -205,7 +205,8 @@ class Bot:
 
     def _is_carried_out(self, message: IncomingMessage) -> bool:
         key = f"{message.chat.channel}\n{message.message_id}"
-        return any(job.message_key == key and job.state is JobState.RUNNING for job in self.store.jobs.values())
+        jobs = {f"job:{job.job_id}" for job in self.store.jobs.values() if job.message_key == key}
+        return any(task.get_name() in jobs for task in asyncio.all_tasks())
 
     def _answer(self, message: IncomingMessage) -> bool:
         """Answer the question that waits for the sender, unless the test withholds the answer."""

@@ -37,11 +37,12 @@ class FakeChannel:
         self._clock = clock
         self._capabilities = capabilities
         self._ids = itertools.count(1)
+        self._sent_ids: list[str] = []
         self._away = ""
         self._is_entered = False
         self._messages: asyncio.Queue[IncomingMessage | ChannelUnavailableError | None] = asyncio.Queue()
         self._events: asyncio.Queue[AccountEvent | None] = asyncio.Queue()
-        self._failures: list[ChannelError] = []
+        self._failures: list[ChannelError | None] = []
         self._way = asyncio.Event()
         self._way.set()
         self.sent: list[OutgoingMessage] = []
@@ -96,13 +97,16 @@ class FakeChannel:
         """See `Channel.send`."""
         await self._attempt()
         self.sent.append(message)
-        return f"sent-{next(self._ids)}"
+        self._sent_ids.append(f"sent-{len(self.sent)}")
+        return self._sent_ids[-1]
 
     async def edit(self, message_id: str, message: OutgoingMessage) -> None:
         """See `Channel.edit`."""
         if not self._capabilities.edits:
             raise MessageRejectedError("this channel cannot edit")
         await self._attempt()
+        if message_id not in self._sent_ids:
+            raise MessageRejectedError("no such message")
         self.edited.append((message_id, message))
 
     async def log_out(self) -> None:
@@ -153,8 +157,8 @@ class FakeChannel:
         """Let an account log out."""
         self.happens(AccountEvent(kind=AccountEventKind.LOGOUT, at=self._clock.now(), account_id=account_id, reason=reason))
 
-    def fails(self, *errors: ChannelError) -> None:
-        """Let the next attempts to send or edit fail, one after the other."""
+    def fails(self, *errors: ChannelError | None) -> None:
+        """Let the next attempts to send or edit fail, one after the other; None lets one succeed."""
         self._failures += errors
 
     def goes_away(self, reason: str = "gone") -> None:
@@ -178,8 +182,9 @@ class FakeChannel:
     async def _attempt(self) -> None:
         await asyncio.sleep(0)
         await self._way.wait()
-        if self._failures:
-            raise self._failures.pop(0)
+        error = self._failures.pop(0) if self._failures else None
+        if error is not None:
+            raise error
         if self._away or not self._is_entered:
             raise ChannelUnavailableError(self._away or "not connected")
 

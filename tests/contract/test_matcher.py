@@ -121,7 +121,23 @@ PATTERNS = [
     "\r$",
 ]
 PIECES = st.sampled_from(
-    [b"a", b"b", b" ", b"\n", b"\r", b"\r\n", "é".encode(), b"\xff", b"\xc3", b"\0", "日".encode(), b"\x85", b"\x0c"]
+    [
+        b"a",
+        b"b",
+        b" ",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        "é".encode(),
+        b"\xff",
+        b"\xc3",
+        b"\xe6\x97",
+        b"\xf0\x9f",
+        b"\0",
+        "日".encode(),
+        b"\x85",
+        b"\x0c",
+    ]
 )
 
 

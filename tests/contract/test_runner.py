@@ -7,9 +7,11 @@ from typing import Protocol
 
 import pytest
 
+from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.process.runner import ProcessRunner
 from opsbot.core.errors import CommandError
 from opsbot.core.ports import Runner
+from opsbot.testing.runner import FakeRunner
 
 
 class Stage(Protocol):
@@ -36,7 +38,29 @@ class RealStage:
         return ["sh", "-c", 'for line in "$@"; do printf "%s\\n" "$line"; done; exec sleep 60', "sh", *lines]
 
 
-@pytest.fixture(params=[RealStage])
+class FakeStage:
+    def __init__(self) -> None:
+        self._fake = FakeRunner(SystemClock())
+        self._fake.runs("opsbot-no-such-program", "--token", "s3cret").fails_to_start("opsbot-no-such-program: not found")
+        self._programs = 0
+        self.runner: Runner = self._fake
+
+    def prints(self, *lines: str, exit_status: int = 0) -> Sequence[str]:
+        argv = self._new()
+        self._fake.runs(*argv).prints(*lines).exits(exit_status)
+        return argv
+
+    def hangs(self, *lines: str) -> Sequence[str]:
+        argv = self._new()
+        self._fake.runs(*argv).prints(*lines).hangs()
+        return argv
+
+    def _new(self) -> Sequence[str]:
+        self._programs += 1
+        return ["program", str(self._programs)]
+
+
+@pytest.fixture(params=[RealStage, FakeStage])
 def stage(request: pytest.FixtureRequest) -> Stage:
     made: Stage = request.param()
     return made

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ CONTACTS = ((ARCHY, "Archy"), ("wxid_alice", "Alice"), ("wxid_bob", "Bob"), (EVE
 SETTLED_S = 1.1
 """A little more than a login takes to settle, by the daemon's own clock."""
 MARKERS = itertools.count(1)
+ASK_AGAIN_S = 3.0
 OPERATIONS = Path(__file__).parent / "operations"
 
 
@@ -145,21 +146,21 @@ class Side:
         return await self.gateway.wait_sent(lambda sent: sent.contact_id == sender, timeout_s, after=after)
 
     async def answers(self, wanted: str, text: str, sender: str = ARCHY, *, timeout_s: float = 20.0) -> Sent:
-        """Send a command and wait for an answer in which a pattern is found; asked again while the daemon settles."""
+        """Send a command, again while the daemon settles or has had enough, until an answer has a pattern in it."""
         after = await self.last_seq()
         said: list[str | None] = []
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while True:
                     await self.gateway.message(sender, text)
-                    answer = await self.gateway.wait_sent(_text_to(sender, ""), timeout_s, after=after)
-                    if re.search(wanted, answer.text or ""):
-                        return answer
-                    after = answer.seq
-                    said.append(answer.text)
+                    with suppress(TimeoutError):
+                        answer = await self.gateway.wait_sent(_text_to(sender, ""), ASK_AGAIN_S, after=after)
+                        if re.search(wanted, answer.text or ""):
+                            return answer
+                        after = answer.seq
+                        said.append(answer.text)
                     await asyncio.sleep(0.2)
-        except TimeoutError:
-            raise TimeoutError(f"{text!r} was answered with {said}\n{self.daemon.log[-10:]}") from None
+        raise TimeoutError(f"{text!r} was answered with {said}\n{self.daemon.log[-10:]}")
 
     async def tells(self, wanted: str, to: str = ARCHY, *, after: int = 0, timeout_s: float = 20.0) -> Sent:
         """Wait for a text to somebody in which a pattern is found."""
@@ -230,7 +231,7 @@ async def write_line(log: Path, *lines: str) -> None:
 @asynccontextmanager
 async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str, str] | None = None) -> AsyncIterator[Pair]:
     """Start both gateways, both daemons and pm2's home; both accounts are logged in and settled."""
-    await asyncio.to_thread(_furnish, directory)
+    await asyncio.to_thread(furnish, directory)
     known = {"WECHATY_TOKEN": TOKEN, "OPSBOT_PAIR_KEY": PAIR_KEY, **(env or {})}
     async with AsyncExitStack() as stack:
         pm2 = await stack.enter_async_context(Pm2(directory / "pm2"))
@@ -245,7 +246,7 @@ async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str,
         await _all(side.prepare for side in both.sides)
         for side in both.sides:
             text = config_text(side.name, side.gateway, str(pm2.home), plan or Plan())
-            await asyncio.to_thread(_write_private, side.daemon.config, text)
+            await asyncio.to_thread(write_private, side.daemon.config, text)
             await side.gateway.wire(f"wxid_{OTHER[side.name]}", gateways[OTHER[side.name]])
         for side in both.sides:
             stack.push_async_exit(side.daemon)
@@ -254,12 +255,14 @@ async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str,
         yield both
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a configuration that may hold secrets."""
     path.touch(mode=0o600)
     path.write_text(text)
 
 
-def _furnish(directory: Path) -> None:
+def furnish(directory: Path) -> None:
+    """Make the folders of a deployment."""
     for name in ("logs", "home", "tmp"):
         (directory / name).mkdir(parents=True)
 

@@ -143,6 +143,14 @@ async def test_reader_that_may_watch_again_says_so(log: Path) -> None:
     assert [entry["event"] for entry in told] == ["watching_failed", "watching_again"]
 
 
+async def test_much_to_read_at_the_start_does_not_keep_the_source_from_being_entered(log: Path) -> None:
+    append(log, *"abcdefghij")
+    tuning = Tuning(batch_records=1, queued_batches=1)
+    source = FileSource("app", str(log), EVERY_LINE, clock=SystemClock(), read_from="beginning", tuning=tuning)
+    async with asyncio.timeout(PATIENCE_S), source:
+        assert await until(source.batches(), "j") == list("abcdefghij")
+
+
 async def test_slow_consumer_makes_the_reader_wait(log: Path) -> None:
     matcher = CountingMatcher()
     tuning = Tuning(chunk_bytes=2, turn_bytes=2, batch_records=1, queued_batches=3, reconcile_s=NEVER_S)

@@ -1,11 +1,14 @@
 """What the documents say is so: every name, command, target, link and example in them is held against the code."""
 
+import asyncio
 import importlib
 import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from fnmatch import fnmatch
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import click
@@ -28,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 READMES = (ROOT / "README.md", ROOT / "README.zh.md")
 DOCS = (*READMES, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 AUTHORS = (ROOT / "docs" / "writing-operations.md").read_text("utf-8")
-FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\\)\]\((?P<target>[^)\s]+)\)")
 
 
@@ -49,7 +52,8 @@ def blocks_of(file: Path, *info: str) -> list[Block]:
     """Give a document's blocks whose first words behind the fence are these."""
     text = file.read_text("utf-8")
     found = (
-        Block(file, text.count("\n", 0, one.start()) + 1, tuple(one["info"].split()), one["body"]) for one in FENCE.finditer(text)
+        Block(file, text.count("\n", 0, one.start()) + 1, tuple(one["info"].split()), dedent(one["body"]))
+        for one in FENCE.finditer(text)
     )
     return [block for block in found if block.info[: len(info)] == info]
 
@@ -110,19 +114,20 @@ def test_the_api_is_sorted() -> None:
 
 
 def test_the_api_names_everything_that_the_module_offers() -> None:
-    helpers = {"re", "Annotated", "AfterValidator"}
+    used_inside = {"re", "Annotated", "AfterValidator", "SCAN", "LOGIN", "LOGOUT", "JSON"}
 
-    assert {name for name in vars(api) if not name.startswith("_")} - helpers == set(api.__all__)
+    assert {name for name in vars(api) if not name.startswith("_")} - used_inside == set(api.__all__)
 
 
-@pytest.mark.parametrize("block", blocks_of(ROOT / "docs" / "writing-operations.md", "python", "operation"), ids=str)
+@pytest.mark.parametrize("block", blocks("python", "operation"), ids=str)
 def test_every_operation_that_is_shown_can_be_loaded(tmp_path: Path, block: Block) -> None:
-    assert loaded(tmp_path, block.info[2]).__doc__
+    assert loaded(tmp_path, block).__doc__
 
 
-@pytest.mark.parametrize("block", blocks_of(ROOT / "docs" / "writing-operations.md", "python", "test"), ids=str)
+@pytest.mark.parametrize("block", blocks("python", "test"), ids=str)
 async def test_every_test_that_is_shown_passes(tmp_path: Path, harness: Harness, block: Block) -> None:
-    cls = loaded(tmp_path, block.info[2])
+    (shown,) = blocks_of(block.file, "python", "operation", block.info[2])
+    cls = await asyncio.to_thread(loaded, tmp_path, shown)
     names: dict[str, Any] = {cls.__name__: cls}
     exec(compile(block.body, str(block), "exec"), names)  # noqa: S102 - the document's own example
     (test,) = (value for name, value in names.items() if name.startswith("test_"))
@@ -130,12 +135,12 @@ async def test_every_test_that_is_shown_passes(tmp_path: Path, harness: Harness,
     await test(harness)
 
 
-def loaded(folder: Path, name: str) -> type[Operation]:
+def loaded(folder: Path, shown: Block) -> type[Operation]:
     """Load an operation that a document shows."""
-    (shown,) = blocks("python", "operation", name)[:1]
-    (folder / f"{name}.py").write_text(shown.body, "utf-8")
-    (folder / f"{name}.py").chmod(0o600)
-    return Loader([folder]).load(name).operation
+    file = folder / f"{shown.info[2]}.py"
+    file.write_text(shown.body, "utf-8")
+    file.chmod(0o600)
+    return Loader([folder]).load(shown.info[2]).operation
 
 
 # --- errors and texts
@@ -217,6 +222,17 @@ def test_the_readme_names_every_command_a_user_has(readme: Path) -> None:
     assert {name for name, _ in commands_in(readme)} == set(COMMANDS)
 
 
+def test_the_service_files_start_a_command_that_exists() -> None:
+    unit = (ROOT / "packaging" / "opsbot.service").read_text("utf-8")
+    pm2 = (ROOT / "packaging" / "ecosystem.config.js").read_text("utf-8")
+    image = (ROOT / "Dockerfile").read_text("utf-8")
+
+    started = [re.findall(r"^ExecStart=\S+/opsbot (\w+)", unit, re.MULTILINE)]
+    started += [re.findall(r"args: \['(\w+)'", pm2), re.findall(r'^CMD \["(\w+)"', image, re.MULTILINE)]
+
+    assert started == [["run"]] * 3
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_what_it_does(name: str) -> None:
     module = importlib.import_module(f"opsbot.cli.{name}")
@@ -288,3 +304,33 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
     listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text("utf-8"))
 
     assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+
+# --- what operators look up
+
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+SHIPPED = [path.stem for path in sorted((ROOT / "operations").glob("[a-z]*.py"))]
+
+
+def rows_below(heading: str) -> set[str]:
+    """Give the names in the first column of the table below a heading."""
+    section = re.search(rf"^### {heading}$(.*?)(?=^#|\Z)", CONFIGURATION, re.MULTILINE | re.DOTALL)
+    cells = re.findall(r"^\| (`[^|]*) \|", section[1], re.MULTILINE) if section else []
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_setting_of_a_shipped_operation_is_described(name: str) -> None:
+    operation: Any = Loader([]).load(name).operation
+
+    assert rows_below(name) == {one.name for one in fields(operation)}
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda file: file.name)
+def test_the_readme_names_every_check_of_the_doctor(readme: Path) -> None:
+    code = (ROOT / "opsbot" / "app" / "doctor.py").read_text("utf-8")
+    in_code = {re.sub(r"{\w+}", "*", one) for one in re.findall(r'(?:Finding\(\s*|check = )f?"([a-z0-9_.{}]+)"', code)}
+    section = re.findall(r"^\| (`[a-z0-9_.]+[^|]*) \|", readme.read_text("utf-8"), re.MULTILINE)
+    named = {one for cell in section for one in re.findall(r"`([a-z0-9_]+(?:\.\w+)?)`", cell)}
+
+    assert [one for one in sorted(in_code) if not any(fnmatch(name, one) for name in named)] == []

@@ -1,5 +1,6 @@
 """The standard library's engine: slow with many rules, always there, and what the other engines are measured by."""
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -19,19 +20,19 @@ class RegexMatcher:
 
     def scan(self, block: bytes | memoryview) -> Sequence[Match]:
         """Find the lines that match; see `opsbot.core.ports.Matcher`."""
-        found: list[Match] = []
-        if not self._searches:
-            return found
-        start = 0
-        lines = bytes(block).split(b"\n")
-        if not lines[-1]:
+        data = bytes(block)
+        # A newline is never part of a longer UTF-8 sequence, so that decoding the block is decoding its lines.
+        text = data.decode("utf-8", "replace")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").removesuffix("\r")
+        lines = text.split("\n")
+        if not lines[-1] and not data.endswith(b"\r"):
             lines.pop()
-        for line in lines:
-            end = start + len(line)
-            next_start = end + 1
-            if line.endswith(b"\r"):
-                end -= 1
-            text = line[: end - start].decode("utf-8", "replace")
-            found += [Match(number, start, end) for number, search in self._searches if search(text)]
-            start = next_start
-        return found
+        found = [(at, number) for number, search in self._searches for at, line in enumerate(lines) if search(line)]
+        return self._matches(data, sorted(found)) if found else []
+
+    def _matches(self, data: bytes, found: list[tuple[int, int]]) -> list[Match]:
+        """Turn numbers of lines into offsets in the block."""
+        lines = data.split(b"\n")
+        starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
+        return [Match(number, starts[at], starts[at] + len(lines[at].removesuffix(b"\r"))) for at, number in found]

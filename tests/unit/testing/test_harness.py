@@ -1,5 +1,7 @@
 """The harness itself: what it promises to authors of operations."""
 
+# ruff: noqa: ARG002 - a hook takes what the surface says, whether it needs it or not
+
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 
@@ -283,7 +285,9 @@ async def test_command_that_a_crash_interrupts_is_told(harness: Harness) -> None
     bot.runs("slow").hangs()
     await bot.says("slow")
 
-    assert await bot.restarts(killed=True) == ["I was restarted while “slow” was running. It was interrupted and is not run again."]
+    assert await bot.restarts(killed=True) == [
+        "I was restarted while “slow” was running. It was interrupted and is not run again."
+    ]
 
 
 async def test_failing_channel_is_tried_again(harness: Harness) -> None:

@@ -25,5 +25,5 @@ class Complaints:
 
     def back(self, path: str) -> None:
         """Say that a path can be read again, if it was complained about."""
-        if self._reasons.pop(path, None) is not None:
+        if self._reasons and self._reasons.pop(path, None) is not None:
             _log.info("log_back", source=self._source, path=path)

@@ -7,9 +7,9 @@ from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.lineage import follows, is_beginning
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Entry, Listing, Place, directory_of, rotation_number
+from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of, rotation_number
 from opsbot.adapters.sources.file.resumption import Resumption
-from opsbot.adapters.sources.file.tracked import Identity, NotAFileError, Tracked
+from opsbot.adapters.sources.file.tracked import NotAFileError, Tracked
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.ports import Clock
 
@@ -58,7 +58,7 @@ class Ledger:
             if entry.status is not None and (entry.identity in met or entry.identity in refused):
                 continue
             try:
-                found = self._meet(entry, listing)
+                found = self._meet(entry)
             except OSError as error:
                 self._cannot_read(entry, error, complaints)
                 continue
@@ -68,7 +68,8 @@ class Ledger:
                 newcomers.append(found)
         self._miss(met, listing)
         self._admit(newcomers, from_beginning=from_beginning)
-        self._resumption.settle(listing, {each.path: each for each in self.files.values() if each.is_live}, met)
+        if self._resumption.is_open:
+            self._resumption.settle(listing, {each.path: each for each in self.files.values() if each.is_live}, met)
         self._is_started = True
 
     def mark(self, tracked: Tracked) -> None:
@@ -118,9 +119,9 @@ class Ledger:
         if not isinstance(error, FileNotFoundError):  # that one is just being renamed, or a link to nothing
             complaints.lost(entry.path, str(error) if isinstance(error, NotAFileError) else error.strerror or str(error))
 
-    def _meet(self, entry: Entry, listing: Listing) -> Tracked:
+    def _meet(self, entry: Entry) -> Tracked:
         if entry.status is None:
-            raise FileNotFoundError(entry.error)
+            raise FileNotFoundError(entry.path)
         tracked = self.files.get(entry.identity)
         seen = (entry.status.st_size, entry.status.st_mtime_ns)
         if tracked is not None and tracked.fd is None and seen != tracked.seen:
@@ -133,7 +134,7 @@ class Ledger:
             self.parcel.advance(tracked, tracked.cursor)
         tracked.is_found = True
         tracked.is_matched = entry.is_matched
-        tracked.home = listing.homes.get(directory_of(entry.path))
+        tracked.home = entry.home
         self.by_real_path[entry.real] = tracked
         if seen != tracked.seen:
             tracked.seen = seen
@@ -211,6 +212,6 @@ def _is_younger(other: Tracked, newcomer: Tracked) -> bool:
 
 def _oldest_first(files: list[Tracked]) -> list[Tracked]:
     """Order files by their last change, but those that are counted by their number: late lines make an old file look new."""
-    by_time = sorted(files, key=lambda each: (each.is_live, each.seen[1]))
+    by_time = sorted(files, key=lambda each: (each.is_live, each.seen[1], each.path))
     counted = iter(sorted((each for each in files if rotation_number(each.path)), key=lambda each: -rotation_number(each.path)))
     return [next(counted) if rotation_number(each.path) else each for each in by_time]

@@ -1,7 +1,8 @@
 """What the next batch will hold."""
 
 from opsbot.adapters.sources.file.cursor import Cursor
-from opsbot.adapters.sources.file.tracked import Identity, Tracked
+from opsbot.adapters.sources.file.place import Identity
+from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint, Gap, Record
 from opsbot.core.ports import Clock

@@ -23,25 +23,26 @@ _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
 _NAMES_KEPT = 50_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Identity = tuple[int, int]
+"""Device and inode: what a file is, whatever its name."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Entry:
     """A file that belongs to a place.
 
     `family` is the log it belongs to: its own path, or for a rotated file the path it had before. `is_matched` says that the
-    pattern names it; a rotated file may belong to a place without that. `real` is the path that events about it carry.
+    pattern names it; a rotated file may belong to a place without that. `real` is the path that events about it carry, `home`
+    its directory.
     """
 
     path: str
     family: str
     is_matched: bool
     real: str
+    home: Identity | None = None
     status: os.stat_result | None = None
-    error: str = ""
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        """Device and inode."""
-        return (self.status.st_dev, self.status.st_ino) if self.status else (0, 0)
+    identity: Identity = (0, 0)
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Listing:
     """What stands at a place now: its files, and the identity of every directory that could be listed."""
 
     entries: list[Entry] = field(default_factory=list)
-    homes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    homes: dict[str, Identity] = field(default_factory=dict)
     watched: set[str] = field(default_factory=set)
 
 
@@ -130,7 +131,8 @@ class Place:
         listing = Listing()
         for directory in self._expand(listing):
             self._list_directory(directory, listing)
-        listing.entries.sort(key=lambda entry: (not entry.is_matched, entry.path != entry.family, entry.path))
+        # Of two names for one file the log's own counts.
+        listing.entries.sort(key=lambda entry: entry.path is not entry.family)
         return listing
 
     def _expand(self, listing: Listing) -> list[str]:
@@ -159,18 +161,35 @@ class Place:
                 known = [(item, found) for item in names if (found := self.family_name(item.name))]
         except OSError:
             return
-        listing.homes[directory] = (status.st_dev, status.st_ino)
+        home = listing.homes[directory] = (status.st_dev, status.st_ino)
+        prefix = directory.rstrip("/") + "/"
+        is_real = real == directory
         for item, (family, is_matched) in known:
-            path = os.path.join(directory, item.name)
-            target = os.path.realpath(path) if item.is_symlink() else os.path.join(real, item.name)
-            if os.path.dirname(target) != real and os.path.isdir(os.path.dirname(target)):
-                listing.watched.add(os.path.dirname(target))
-            listing.entries.append(_entry(path, os.path.join(directory, family), target, is_matched=is_matched))
+            path = prefix + item.name
+            entry = Entry(
+                path=path,
+                family=path if family == item.name else prefix + family,
+                is_matched=is_matched,
+                real=path if is_real else os.path.join(real, item.name),
+                home=home,
+            )
+            if item.is_symlink():
+                _follow_link(entry, listing)
+            _look_at(entry)
+            listing.entries.append(entry)
 
 
-def _entry(path: str, family: str, real: str, *, is_matched: bool) -> Entry:
+def _look_at(entry: Entry) -> None:
     try:
-        status = status_of(path)
-    except OSError as error:
-        return Entry(path=path, family=family, is_matched=is_matched, real=real, error=error.strerror or str(error))
-    return Entry(path=path, family=family, is_matched=is_matched, real=real, status=status)
+        status = entry.status = os.stat(entry.path)
+    except OSError:
+        return  # it is just being renamed, or a link to nothing
+    entry.identity = (status.st_dev, status.st_ino)
+
+
+def _follow_link(entry: Entry, listing: Listing) -> None:
+    """Events come with the name of what a link points to, and from the directory that is in."""
+    entry.real = os.path.realpath(entry.path)
+    target_directory = os.path.dirname(entry.real)
+    if os.path.isdir(target_directory):
+        listing.watched.add(target_directory)

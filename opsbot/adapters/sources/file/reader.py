@@ -10,9 +10,9 @@ from opsbot.adapters.sources.file import lineage, rescue, retirement
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Place, name_of
+from opsbot.adapters.sources.file.place import Identity, Place, name_of
 from opsbot.adapters.sources.file.resumption import Resumption
-from opsbot.adapters.sources.file.tracked import Block, Buffer, Identity, RewrittenError, Tracked
+from opsbot.adapters.sources.file.tracked import Block, Buffer, RewrittenError, Tracked
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint, Match, Record
 from opsbot.core.ports import Clock, Matcher

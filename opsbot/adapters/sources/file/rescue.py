@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 
 from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
 from opsbot.adapters.sources.file.ledger import Ledger
-from opsbot.adapters.sources.file.place import Entry, directory_of
-from opsbot.adapters.sources.file.tracked import Identity, Tracked
+from opsbot.adapters.sources.file.place import Entry, Identity, directory_of
+from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Gap
 
 _LOOKED_AT = 64

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Listing, Place, directory_of
-from opsbot.adapters.sources.file.tracked import Identity, Tracked
+from opsbot.adapters.sources.file.place import Identity, Listing, Place, directory_of
+from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Checkpoint, Gap
+
+_LOOKED_AT = 256
+"""A newcomer is compared with so many checkpoints that nobody claimed; usually there are one or two."""
 
 
 class Resumption:
@@ -23,6 +26,11 @@ class Resumption:
         """Say whether this log was read before: then a file of it without a checkpoint is newer than the checkpoints."""
         return family in self._families
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there are checkpoints left."""
+        return bool(self._open)
+
     def claim(self, tracked: Tracked) -> bool:
         """Let a file go on from its own checkpoint, if it is still the file that the checkpoint speaks of."""
         checkpoint = self._open.get(tracked.identity)
@@ -33,7 +41,7 @@ class Resumption:
 
         A copy may have a checkpoint of its own, from before it was known for one.
         """
-        for checkpoint in self._open.values():
+        for checkpoint in list(self._open.values())[:_LOOKED_AT]:
             if self._may_stand_for(tracked, checkpoint) and self._resume(tracked, checkpoint):
                 return True
         return False

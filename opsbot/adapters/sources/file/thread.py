@@ -15,6 +15,8 @@ _log = structlog.get_logger(__name__)
 _STOP = Hint("")
 _HINTS_AT_ONCE = 10_000
 _REST_S = 1.0
+_IDLE_RATIO = 50
+"""A sweep over very many files takes its time: at most a fiftieth of all time is spent so."""
 _EVENT_S = 2.0
 """So late no event comes any more."""
 
@@ -79,8 +81,9 @@ class ReaderThread:
     def _read(self) -> None:
         with Reader(self._task, self._handover.put) as reader:
             self._reconcile(reader)
-            self._read_all(reader)
+            # Before the first batch: whoever enters the source takes batches only once he is in.
             self._on_ready()
+            self._read_all(reader)
             while not self._is_stopping:
                 hints = self._wait(reader)
                 if self._needs_reconciling(reader, hints):
@@ -132,7 +135,8 @@ class ReaderThread:
         now_s = clock.monotonic_s()
         # Ten thousand files take a while to compare: a storm of names must not leave time for nothing else.
         self._rested_at_s = now_s + min(_REST_S, 5 * (now_s - began_at_s))
-        self._reconcile_at_s = now_s + (tuning.poll_s if self._is_blind(now_s) else tuning.reconcile_s)
+        delay_s = tuning.poll_s if self._is_blind(now_s) else tuning.reconcile_s
+        self._reconcile_at_s = now_s + max(delay_s, _IDLE_RATIO * (now_s - began_at_s))
 
     def _is_blind(self, now_s: float) -> bool:
         """Say whether wake-ups cannot be relied on: not watching, or something happened and no event came (overflow, NFS)."""

@@ -124,7 +124,7 @@ export class Guide {
     const parts = [word("try", names)];
     const examples = [
       ["qr", "try_qr"],
-      [`${this.subject} restart`, "try_restart"],
+      ["restart", "try_restart"],
       ["help", "try_help"],
     ];
     for (const [command, meaning] of examples) {

@@ -16,7 +16,7 @@ export class Panes {
 
   show(state, phoneOwner) {
     const daemons = state.published.daemons ?? {};
-    for (const [id, daemon] of Object.entries(daemons)) {
+    for (const [id, daemon] of Object.entries(daemons).sort()) {
       if (!this.panes.has(id)) this.add(id, this.makePane(id));
       this.showDaemon(id, daemon, state.accounts[id]?.name ?? id);
     }
