@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.figure import Figure, percentile
-from benchmarks.setting import one_daemon
+from benchmarks.setting import PEOPLE, one_daemon
 from opsbot.adapters.channels.wechaty.compat import load
 from tests.peers.gateway import Gateway
 
@@ -18,7 +18,7 @@ MESSAGE_EVENT = 2
 async def measure(directory: Path) -> list[Figure]:
     """Measure a bare echo client and the daemon in turns, each on a gateway of its own, so that both see the same machine."""
     async with Gateway(directory / "bare") as gateway, one_daemon(directory) as setting:
-        for contact in ("wxid_archy", "wxid_alice"):
+        for contact in ("wxid_alice", *(f"wxid_{person}" for person in PEOPLE)):
             await gateway.contact(contact, name=contact, friend=True)
         await gateway.login("wxid_alice")
         await asyncio.sleep(1.5)  # the daemon's login settles
@@ -26,9 +26,10 @@ async def measure(directory: Path) -> list[Figure]:
         async with asyncio.TaskGroup() as group:
             echo = group.create_task(_echo(gateway))
             await gateway.wait_until("connected")
-            for _ in range(ROUNDS):
-                bare_ms.append(await _round(gateway))
-                opsbot_ms.append(await _round(setting.gateway))
+            for number in range(ROUNDS):
+                sender = f"wxid_{PEOPLE[number % len(PEOPLE)]}"
+                bare_ms.append(await _round(gateway, sender))
+                opsbot_ms.append(await _round(setting.gateway, sender))
             echo.cancel()
     bare, ours = percentile(bare_ms, 0.5), percentile(opsbot_ms, 0.5)
     beyond_p99 = percentile(opsbot_ms, 0.99) - percentile(bare_ms, 0.99)
@@ -42,11 +43,11 @@ async def measure(directory: Path) -> list[Figure]:
     ]
 
 
-async def _round(gateway: Gateway) -> float:
+async def _round(gateway: Gateway, sender: str) -> float:
     """Send one command and give the milliseconds until its first reply reaches the gateway."""
     started_ms = datetime.now(UTC).timestamp() * 1000
-    await gateway.message("wxid_archy", "rescue_bob status")
-    reply = await gateway.wait_sent(lambda one: one.contact_id == "wxid_archy")
+    await gateway.message(sender, "rescue_bob status")
+    reply = await gateway.wait_sent(lambda one: one.contact_id == sender)
     await gateway.clear_sent()
     return reply.at_ms - started_ms
 
@@ -64,7 +65,7 @@ async def _echo(gateway: Gateway) -> None:
                 if event.type != MESSAGE_EVENT:
                     continue
                 message = await stub.message_payload(id=json.loads(event.payload)["messageId"])
-                if message.from_id == "wxid_archy":
+                if message.from_id in {f"wxid_{person}" for person in PEOPLE}:
                     await stub.message_send_text(conversation_id=message.from_id, text="pong")
     finally:
         channel.close()

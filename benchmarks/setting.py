@@ -11,6 +11,8 @@ from opsbot.core.chat import AccountEvent, AccountEventKind, ScanStatus
 from tests.peers.daemon import OpsbotDaemon
 from tests.peers.gateway import Gateway
 
+PEOPLE = tuple(f"person{number}" for number in range(12))
+"""Who sends commands: one person alone would meet the rate limit."""
 PAIR_KEY = "the-key-of-the-benchmark"
 CONFIG = """
 name: alice
@@ -21,6 +23,7 @@ channels:
 people:
   archy: {{roles: [owner], ids: {{wechat: wxid_archy}}}}
   bob: {{roles: [bot], ids: {{wechat: wxid_bob}}}}
+{people}
 sources:
   bob: {{path: bob.log}}
 operations:
@@ -42,10 +45,11 @@ async def one_daemon(directory: Path) -> AsyncIterator[Setting]:
     """Start a gateway and a daemon, and log the daemon's account in."""
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(Gateway(directory / "gateway"))
-        for contact in ("wxid_archy", "wxid_alice", "wxid_bob"):
+        for contact in ("wxid_archy", "wxid_alice", "wxid_bob", *(f"wxid_{person}" for person in PEOPLE)):
             await gateway.contact(contact, name=contact, friend=True)
         config = directory / "config.yaml"
-        config.write_text(CONFIG.format(endpoint=gateway.end_point))
+        people = "\n".join(f"  {person}: {{roles: [owner], ids: {{wechat: wxid_{person}}}}}" for person in PEOPLE)
+        config.write_text(CONFIG.format(endpoint=gateway.end_point, people=people))
         log = directory / "bob.log"
         log.touch()
         await gateway.login("wxid_alice")

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NoReturn
 
@@ -13,6 +12,7 @@ import structlog
 from opsbot.adapters.stores.lock import StateLock
 from opsbot.app.house import House, open_house
 from opsbot.config.model import Configuration
+from opsbot.core.errors import OpsbotError
 
 log = structlog.get_logger(__name__)
 
@@ -27,66 +27,106 @@ class Outcome(Enum):
     RELOAD = "reload"
 
 
-@dataclass(slots=True)
 class Signals:
-    """What the process was told from outside; `reloaded` is the configuration that is to run next."""
+    """What the process is told from outside, over all reloads: the first SIGTERM stops, the second one kills."""
 
-    reload: Callable[[], Configuration | None]
-    outcome: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    reloaded: Configuration | None = None
+    def __init__(self, load_again: Callable[[], Configuration | None]) -> None:
+        """`load_again` gives the new configuration, or None (and has said why) when the old one is to go on."""
+        self._load_again = load_again
+        self._stop_asked = False
+        self._outcome: asyncio.Future[Outcome] | None = None
+        self.reloaded: Configuration | None = None
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT as stop (the second one kills), SIGHUP as reload."""
+        """Take SIGTERM and SIGINT as stop, SIGHUP as reload."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
+    async def outcome(self) -> Outcome:
+        """Wait for the next thing that ends this run; a stop that was asked for meanwhile counts at once."""
+        self._outcome = asyncio.get_running_loop().create_future()
+        self._settle(Outcome.STOP if self._stop_asked else Outcome.RELOAD if self.reloaded else None)
+        return await self._outcome
+
     def _stop(self, number: signal.Signals) -> None:
-        if self.outcome.done():
+        if self._stop_asked:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        else:
-            self.outcome.set_result(Outcome.STOP)
+        self._stop_asked = True
+        self._settle(Outcome.STOP)
 
     def _reload(self) -> None:
-        configuration = self.reload()
-        if configuration is not None and not self.outcome.done():
+        configuration = self._load_again()
+        if configuration is not None:
             self.reloaded = configuration
-            self.outcome.set_result(Outcome.RELOAD)
+            self._settle(Outcome.RELOAD)
+
+    def _settle(self, outcome: Outcome | None) -> None:
+        if outcome is not None and self._outcome is not None and not self._outcome.done():
+            self._outcome.set_result(outcome)
 
 
-async def run(configuration: Configuration, reload: Callable[[], Configuration | None], ready: Callable[[House], None]) -> None:
-    """Run until SIGTERM or SIGINT; SIGHUP starts over with what `reload` gives, from the durable state.
+async def run(
+    configuration: Configuration, load_again: Callable[[], Configuration | None], ready: Callable[[House], None]
+) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP starts over with what `load_again` gives, from the durable state.
 
-    `ready` is called once everything is up; `reload` gives None (and has said why) when the old configuration is to go on.
+    A new configuration that cannot be started (a port is taken) is given up for the old one. `ready` is called once
+    everything is up.
 
     Raises:
         ConfigError: the operations do not fit the configuration.
         StateError: the state directory cannot be used.
     """
+    signals = Signals(load_again)
+    signals.listen()
+    proven: Configuration | None = None
     with StateLock(configuration.state_dir):
         while True:
-            signals = Signals(reload)
-            signals.listen()
-            await _serve(configuration, signals, ready)
-            if signals.reloaded is None:
+            try:
+                outcome = await _serve(configuration, signals, ready)
+            except OpsbotError as exc:
+                if proven is None or proven is configuration:
+                    raise
+                log.error("configuration not reloaded", problems=str(exc))  # noqa: TRY400 - the operator's problem
+                configuration = proven
+                continue
+            if outcome is Outcome.STOP or signals.reloaded is None:
                 return
-            configuration = signals.reloaded
+            proven, configuration, signals.reloaded = configuration, signals.reloaded, None
 
 
-async def _serve(configuration: Configuration, signals: Signals, ready: Callable[[House], None]) -> None:
+async def _serve(configuration: Configuration, signals: Signals, ready: Callable[[House], None]) -> Outcome:
+    """Run one house from start to end."""
+    given_up: list[asyncio.TimerHandle] = []
+    outcomes: list[Outcome] = []
     try:
         async with open_house(configuration) as house:
             await house.start()
             ready(house)
-            outcome = await signals.outcome
-            log.info("stopping", reason=outcome.value)
-            asyncio.get_running_loop().call_later(STOP_WITHIN_S, _give_up)
+            outcomes.append(await signals.outcome())
+            log.info("stopping", reason=outcomes[0].value)
+            given_up.append(asyncio.get_running_loop().call_later(STOP_WITHIN_S, _give_up))
             await house.close()
             _end()
     except* _StoppedError:
         log.info("stopped")
+    except* OpsbotError as group:
+        raise _first(group) from None
+    finally:
+        for timer in given_up:
+            timer.cancel()
+    return outcomes[0]
+
+
+def _first(group: BaseExceptionGroup[OpsbotError]) -> OpsbotError:
+    """Give one of the expected errors that ended the house: the operator mends one thing at a time."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if isinstance(found, OpsbotError) else OpsbotError(str(found))
 
 
 class _StoppedError(Exception):

@@ -28,7 +28,7 @@ from opsbot.core.access import Access
 from opsbot.core.catalogue import text
 from opsbot.core.change import Job
 from opsbot.core.context import PartState
-from opsbot.core.errors import CommandError, Problem
+from opsbot.core.errors import ChannelUnavailableError, CommandError, Problem
 from opsbot.core.output import File
 from opsbot.core.ports import Store
 from opsbot.core.redact import Redactor
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 KEEP_DAYS = 14
+PRUNE_EVERY_S = 86_400.0
+CATCH_UP_S = 2.0
+FOLLOW_TO_END_S = 1.0
 STOP_HOOK_TIMEOUT_S = 5.0
 
 
@@ -119,7 +122,6 @@ class House:
         recovered = await self._store.recover(self._clock.now())
         self._daemon.state = {scene: dict(values) for scene, values in recovered.state.items()}
         self._schedule.start(recovered.timers, recovered.alerts)
-        await self._store.prune(self._clock.now() - timedelta(days=KEEP_DAYS))
         await self._tell_interrupted(recovered.interrupted)
         await self._tell_load_failures()
         if self._account_log is not None:
@@ -129,12 +131,27 @@ class House:
         for source in self.configuration.sources:
             self._spawn("source", source, partial(self._serve_source, source))
         self._group.create_task(self._notifier.notify(), name="notify:outbox")
+        self._group.create_task(self._start_operations(), name="start:operations")
+        self._group.create_task(self._fire_schedule(), name="fire:schedule")
+        self._group.create_task(self._prune(), name="prune:store")
+        await self._wait_for_pages()
+        self.insight.ready = True
+
+    async def _start_operations(self) -> None:
         for scene in self.cast.scenes.values():
             if "on_start" in scene.surface.hooks:
                 await self._hooks.tell(scene, "on_start", scene.operation.on_start)
-        self._group.create_task(self._schedule.fire(), name="fire:schedule")
-        await self._wait_for_pages()
-        self.insight.ready = True
+
+    async def _fire_schedule(self) -> None:
+        """Let the logs be caught up with first: what a timer asks about may be answered in a line not read yet."""
+        await self._clock.sleep(CATCH_UP_S)
+        await self._schedule.fire()
+
+    async def _prune(self) -> None:
+        """Forget what is settled and old, again and again."""
+        while True:
+            await self._store.prune(self._clock.now() - timedelta(days=KEEP_DAYS))
+            await self._clock.sleep(PRUNE_EVERY_S)
 
     async def _wait_for_pages(self) -> None:
         """Wait until the local pages can be used: a person is about to open them."""
@@ -165,11 +182,16 @@ class House:
             async with link.channel, asyncio.TaskGroup() as group:
                 link.connected()
                 self.parts.set("channel", name, PartState.RUNNING)
-                group.create_task(self._keeper.follow(link, attempt.lives), name=f"follow:{name}")
-                async for message in link.channel.messages():
-                    attempt.lives()
-                    self.insight.counts["message"] += 1
-                    await self._obey.hear(link, message)
+                following = group.create_task(self._keeper.follow(link, attempt.lives), name=f"follow:{name}")
+                try:
+                    async for message in link.channel.messages():
+                        attempt.lives()
+                        self.insight.counts["message"] += 1
+                        await self._obey.hear(link, message)
+                except ChannelUnavailableError:
+                    # A logout that came just before the loss is what the partner must read.
+                    await asyncio.wait({following}, timeout=FOLLOW_TO_END_S)
+                    raise
         finally:
             link.lost()
 
@@ -181,7 +203,8 @@ class House:
             async for batch in source.batches():
                 attempt.lives()
                 self.insight.counts["record"] += len(batch.records)
-                await self._hooks.commit(await watch.change_from(batch))
+                async with self._hooks.turn:
+                    await self._hooks.commit(await watch.change_from(batch))
 
     async def _source(self, name: str, listeners: Sequence[Listener]) -> FileSource:
         settings = self.configuration.sources[name]

@@ -34,7 +34,8 @@ class Insight:
     def _word(self, parts: Sequence[Part]) -> str:
         if not self.ready:
             return "starting"
-        return "ok" if all(part.state == PartState.RUNNING for part in parts) else "degraded"
+        is_out = any(link.channel.capabilities.has_account and link.logged_in_at is None for link in self.links)
+        return "degraded" if is_out or any(part.state != PartState.RUNNING for part in parts) else "ok"
 
     def _kind_of(self, channel: str) -> str:
         return next((link.kind for link in self.links if link.name == channel), "channel")

@@ -15,10 +15,11 @@ from opsbot.core.chat import Chat
 from opsbot.core.command import BUILT_IN
 from opsbot.core.context import Person
 from opsbot.core.errors import ConfigError, OperationLoadError, Problem
-from opsbot.core.operation import Risk
+from opsbot.core.log import Rule
+from opsbot.core.operation import Operation, Risk
 from opsbot.core.scene import Route, Scene
 from opsbot.core.surface import Surface, with_named
-from opsbot.loader import Loader
+from opsbot.loader import Loaded, Loader
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,18 @@ def cast_of(configuration: Configuration, access: Access, loader: Loader) -> Cas
         raise ConfigError(*problems)
     for name in BUILT_IN:
         if name not in scenes:
-            loaded = loader.load(name)
+            loaded = _built_in(configuration, loader, name, failures)
             scenes[name] = Scene(name=name, operation=loaded.operation(), surface=loaded.surface)
     return Cast(scenes, tuple(failures))
+
+
+def _built_in(configuration: Configuration, loader: Loader, name: str, failures: list[Problem]) -> Loaded:
+    """Load a built-in operation; a broken one in the operator's own folder leaves the shipped one in its place."""
+    try:
+        return loader.load(name)
+    except OperationLoadError as exc:
+        failures.append(configuration.document.problem(("operation_dirs",), str(exc)))
+        return Loader(()).load(name)
 
 
 def _scene(configuration: Configuration, access: Access, loader: Loader, name: str, settings: SceneSettings) -> Scene:
@@ -83,10 +93,7 @@ def _scene(configuration: Configuration, access: Access, loader: Loader, name: s
         raise ConfigError(
             document.problem(("operations", name, "source"), f"{settings.use} reads a log", "source: the name of one")
         )
-    try:
-        surface = with_named(loaded.surface, operation.takes(), settings.use)
-    except OperationLoadError as exc:
-        raise ConfigError(document.problem(("operations", name), str(exc))) from exc
+    surface, rules = _declared(configuration, name, loaded, operation)
     partner, partner_chat = _partner(configuration, access, name, settings, operation)
     route = _route(configuration, settings, partner_chat)
     if _needs_recipients(loaded.surface) and not route.tell:
@@ -99,10 +106,22 @@ def _scene(configuration: Configuration, access: Access, loader: Loader, name: s
         surface=surface,
         source=settings.source,
         route=route,
+        rules=rules,
         partner=partner,
         partner_chat=partner_chat,
         confirm=settings.confirm,
     )
+
+
+def _declared(configuration: Configuration, name: str, loaded: Loaded, operation: Operation) -> tuple[Surface, tuple[Rule, ...]]:
+    """Ask the operation what its settings define: commands and rules."""
+    try:
+        return with_named(loaded.surface, operation.takes(), loaded.name), tuple(operation.rules())
+    except OperationLoadError as exc:
+        raise ConfigError(configuration.document.problem(("operations", name), str(exc))) from exc
+    except Exception as exc:  # operation code
+        reason = f"takes() or rules() failed: {type(exc).__name__}: {exc}"
+        raise ConfigError(configuration.document.problem(("operations", name), reason)) from exc
 
 
 def _needs_recipients(surface: Surface) -> bool:

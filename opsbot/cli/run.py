@@ -13,7 +13,7 @@ from opsbot.cli.logging import LEVELS, set_up_logging
 from opsbot.cli.options import config_option
 from opsbot.config.load import load
 from opsbot.config.model import Configuration
-from opsbot.core.errors import ConfigError
+from opsbot.core.errors import OpsbotError
 from opsbot.core.redact import Redactor
 
 
@@ -35,13 +35,14 @@ def run(config_path: Path, log_level: str) -> None:
         try:
             fresh = load(config_path)
             verify(fresh)
-        except ConfigError as exc:
+        except OpsbotError as exc:
             log.error("configuration not reloaded", problems=str(exc))  # noqa: TRY400 - the operator's problem, not a bug's trace
             return None
         if fresh.state_dir != configuration.state_dir:
             log.error("configuration not reloaded", problems="state_dir cannot change while the daemon runs; restart it")
             return None
-        current["redactor"] = Redactor(fresh.secrets())
+        # The old secrets stay masked: the old configuration may have to go on.
+        current["redactor"] = Redactor(fresh.secrets() | configuration.secrets())
         return fresh
 
     def ready(house: House) -> None:

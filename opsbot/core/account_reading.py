@@ -15,12 +15,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from opsbot.core.chat import ScanStatus
 
 _ANSI = r"(?:\x1b\[[0-9;]*m)*"
+# Between two runs of colours there is always something else: two runs in a row would take cubic time over a coloured line.
 _STAMPS = (
-    r"(?:\d+\|[^|\n]{1,64}\| )?"  # pm2 logs
-    r"(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?:? )?"  # pm2 --time
+    rf"(?:\d+\|[^|\n]{{1,64}}\| {_ANSI})?"  # pm2 logs
+    r"(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|[+-]\d\d:?\d\d))?:? "  # pm2 --time, --log-date-format
+    rf"{_ANSI})?"
+    rf"(?:\d\d:\d\d:\d\d {_ANSI})?"  # brolog
 )
-_HEAD = rf"^{_ANSI}{_STAMPS}{_ANSI}(?:\d\d:\d\d:\d\d )?{_ANSI}INFO{_ANSI} {_ANSI}\w{{1,64}}{_ANSI} {_ANSI}"
-_TAIL = rf"(?: ?#opsbot=\S{{1,400}})?{_ANSI}\s*$"
+_HEAD = rf"^{_ANSI}{_STAMPS}INFO{_ANSI} {_ANSI}\w{{1,64}}{_ANSI} {_ANSI}"
+_TAIL = rf"(?: ?#opsbot=\S{{1,400}})?{_ANSI}\s{{0,100}}$"
 
 SCAN = (
     _HEAD

@@ -15,7 +15,7 @@ import json
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import quote, unquote
 
 from opsbot.core.chat import AccountEvent, AccountEventKind, ScanStatus
@@ -83,7 +83,7 @@ def _verify_json(text: str, pair_key: str, now: datetime) -> Signed | None:
     try:
         record = json.loads(text)
         signature = record.pop("opsbot")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
     body = json.dumps(record, ensure_ascii=False, sort_keys=True)
     return _checked(body, str(signature), text, pair_key, now)
@@ -103,7 +103,7 @@ def _checked(body: str, signature: str, text: str, pair_key: str, now: datetime)
 def _sign(body: str, name: str, pair_key: str, at_ms: int) -> str:
     if not pair_key:
         return body
-    gap = "" if "://" in body else " "
+    gap = "" if "://" in body.rpartition(" ")[2] else " "  # an address may stand in a name as well
     return f"{body}{gap}#{_signature(f'INFO StarterBot {body}', name, pair_key, at_ms)}"
 
 
@@ -160,8 +160,3 @@ def one_line(text: str) -> str:
     """
     plain = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(plain.split())[:MAX_NAME_CHARS]
-
-
-def utc_from_ms(at_ms: int) -> datetime:
-    """Turn the AT_MS of a signature into a datetime."""
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

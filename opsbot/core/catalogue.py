@@ -82,8 +82,12 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "部分操作无法加载：\n{problems}",
     },
     "other_account": {
-        "en": "Account {account} logged in on {channel}, but only {allowed} may. I logged it out.",
-        "zh": "{channel} 上登录的是 {account}，但只允许 {allowed}。已将其登出。",
+        "en": "Account {account} logged in on {channel}, but only {allowed} may. I am logging it out.",
+        "zh": "{channel} 上登录的是 {account}，但只允许 {allowed}。正在将其登出。",
+    },
+    "log_not_written": {
+        "en": "I cannot write the account log ({reason}): my partner would not see that I am out. Mend it on the host.",
+        "zh": "无法写入账号日志（{reason}）：搭档将看不到我掉线。请在主机上处理。",
     },
     "gap": {
         "en": "Log {path}: some of it could not be read ({reason}).",

@@ -34,7 +34,8 @@ class Timer:
 class Alert:
     """A matter that stays open until it is resolved or acknowledged, and is repeated meanwhile.
 
-    `repeats` counts the reminders that were sent; `next_at` None means that no more are due (acknowledged).
+    `repeats` counts the reminders that were sent; `next_at` None means that no more are due (acknowledged). Committing an
+    alert with `repeats` > 0 changes one that is open and opens none: it may have been resolved meanwhile.
     """
 
     scene: str

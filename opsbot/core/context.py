@@ -123,8 +123,8 @@ class Context(Protocol):
         ...
 
     @property
-    def partner_account(self) -> str:
-        """The platform id of that account."""
+    def partner_accounts(self) -> frozenset[str]:
+        """The ids that the partner has on all channels."""
         ...
 
     @property

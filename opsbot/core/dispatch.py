@@ -40,14 +40,28 @@ def change_for(
         expires_at=expires_at,
     )
     fallback = () if notification.chat else route.fallback
-    later = DeliveryState.PENDING if notification.escalate else DeliveryState.WAITING
     return Change(
         deliveries=(
             *(replace(template, chat=chat) for chat in first),
-            *(replace(template, chat=chat, rank=rank, state=later) for rank, chat in enumerate(fallback, start=1)),
+            *_fallbacks(template, fallback, is_escalated=notification.escalate),
         ),
         alerts=alert_for(notification, scene, now, repeat_minutes),
         resolved=((scene, notification.key),) if notification.resolves else (),
+    )
+
+
+def _fallbacks(template: Delivery, chats: tuple[Chat, ...], *, is_escalated: bool) -> tuple[Delivery, ...]:
+    """Give the fallbacks, in waiting for their turn.
+
+    Escalated ones are a notice of their own: the first leaves at once, the next ones only if it is not reached.
+    """
+    first_rank = 0 if is_escalated else 1
+    notice_id = f"{template.notice_id}-escalated" if is_escalated else template.notice_id
+    return tuple(
+        replace(
+            template, chat=chat, notice_id=notice_id, rank=rank, state=DeliveryState.WAITING if rank else DeliveryState.PENDING
+        )
+        for rank, chat in enumerate(chats, start=first_rank)
     )
 
 
@@ -67,5 +81,9 @@ def reminded(alert: Alert, now: datetime, repeat_minutes: tuple[int, ...]) -> Al
 
 
 def merge(*changes: Change) -> Change:
-    """Join changes into one, so that they are committed together."""
-    return Change(**{name: tuple(item for change in changes for item in getattr(change, name)) for name in Change.__slots__})
+    """Join changes into one, so that they are committed together; what a later one resolves is open in none before it."""
+    joined = Change(**{name: tuple(item for change in changes for item in getattr(change, name)) for name in Change.__slots__})
+    alerts: list[Alert] = []
+    for change in changes:
+        alerts = [*(alert for alert in alerts if (alert.scene, alert.key) not in change.resolved), *change.alerts]
+    return replace(joined, alerts=tuple(alerts))

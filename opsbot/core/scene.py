@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from opsbot.core.chat import Chat
 from opsbot.core.context import Person
+from opsbot.core.log import Rule
 from opsbot.core.operation import Operation
 from opsbot.core.surface import Surface
 
@@ -20,7 +21,8 @@ class Route:
 class Scene:
     """One entry of `operations:`.
 
-    `partner` is the person whose bot the scene is about, `partner_chat` the direct chat with that account.
+    `rules` are what the operation declared, asked for once. `partner` is the person whose bot the scene is about,
+    `partner_chat` the direct chat with that account.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Scene:
     surface: Surface
     source: str = ""
     route: Route = field(default_factory=Route)
+    rules: tuple[Rule, ...] = ()
     partner: Person | None = None
     partner_chat: Chat | None = None
     confirm: bool = True

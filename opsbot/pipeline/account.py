@@ -9,7 +9,7 @@ import structlog
 from opsbot.core.catalogue import text
 from opsbot.core.chat import AccountEvent, AccountEventKind, ScanStatus
 from opsbot.core.context import PartState
-from opsbot.core.errors import ChannelUnavailableError
+from opsbot.core.errors import ChannelError, ChannelUnavailableError
 from opsbot.core.ports import Account
 from opsbot.pipeline.context import Daemon
 from opsbot.pipeline.hooks import Hooks
@@ -17,6 +17,8 @@ from opsbot.pipeline.link import Link
 from opsbot.pipeline.parts import Parts
 
 log = structlog.get_logger(__name__)
+
+LOG_OUT_WITHIN_S = 10.0
 
 
 class AccountLog(Protocol):
@@ -45,7 +47,7 @@ class AccountKeeper:
 
     async def _handle(self, link: Link, event: AccountEvent) -> None:
         if self._account_log is not None:
-            await self._account_log.append(event)
+            await self._write(self._account_log, event)
         match event.kind:
             case AccountEventKind.SCAN:
                 self._note_scan(link, event)
@@ -57,6 +59,15 @@ class AccountKeeper:
                 self._parts.set("channel", link.name, PartState.RUNNING, "logged out")
             case _:
                 log.debug("account event", channel=link.name, kind=event.kind)
+
+    async def _write(self, account_log: AccountLog, event: AccountEvent) -> None:
+        """Write the record; a full disk must not take the daemon down, which may still be told what to do."""
+        try:
+            await account_log.append(event)
+        except OSError as exc:
+            log.error("account log not written", reason=str(exc))  # noqa: TRY400 - the machine's fault: no trace
+            said = text("log_not_written", self._daemon.language, reason=exc.strerror or type(exc).__name__)
+            await self._hooks.commit(self._hooks.report(said, key="log_not_written"))
 
     def _note_scan(self, link: Link, event: AccountEvent) -> None:
         link.logged_out()
@@ -73,17 +84,26 @@ class AccountKeeper:
         self._parts.set("channel", link.name, PartState.RUNNING, f"logged in as {event.account_name or event.account_id}")
 
     async def _send_away(self, link: Link, event: AccountEvent) -> None:
-        """Log a foreign account out before it can be obeyed or can read anything, and tell the owners elsewhere."""
+        """Log a foreign account out before it can be obeyed or can read anything, and tell the owners elsewhere.
+
+        Raises:
+            ChannelUnavailableError: it could not be logged out; the next connection meets it again and tries again.
+        """
         link.logged_out()
-        log.error("foreign account logged out", channel=link.name, account=event.account_id, allowed=link.allowed_account)
-        self._parts.set("channel", link.name, PartState.RUNNING, f"logged out the foreign account {event.account_id}")
+        log.error("foreign account", channel=link.name, account=event.account_id, allowed=link.allowed_account)
+        self._parts.set("channel", link.name, PartState.RUNNING, f"a foreign account is logged in: {event.account_id}")
         said = text(
-            "other_account", self._daemon.language, account=event.account_id, channel=link.name, allowed=link.allowed_account
+            "other_account",
+            self._daemon.language,
+            account=event.account_id,
+            channel=link.name,
+            allowed=link.allowed_account,
         )
         await self._hooks.commit(self._hooks.report(said, key=f"other_account:{link.name}"))
-        if isinstance(link.channel, Account):
-            try:
-                async with asyncio.timeout(10):
-                    await link.channel.log_out()
-            except (ChannelUnavailableError, TimeoutError) as exc:
-                log.warning("foreign account could not be logged out", channel=link.name, reason=str(exc))
+        if not isinstance(link.channel, Account):
+            return
+        try:
+            async with asyncio.timeout(LOG_OUT_WITHIN_S):
+                await link.channel.log_out()
+        except (ChannelError, TimeoutError) as exc:
+            raise ChannelUnavailableError(f"the foreign account {event.account_id} could not be logged out: {exc}") from exc

@@ -88,7 +88,7 @@ class OperationContext:
         self.own_pid = daemon.own_pid
         self.source = scene.source
         self.partner_chat = scene.partner_chat
-        self.partner_account = scene.partner_chat.chat_id if scene.partner_chat else ""
+        self.partner_accounts = frozenset(account for _, account in scene.partner.ids) if scene.partner else frozenset()
         self._state = SceneState(scene.name, daemon.state_of(scene.name))
 
     @property

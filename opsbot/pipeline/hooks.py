@@ -3,6 +3,7 @@
 This is a seam where operation code runs: a bug in it is contained, logged with its traceback, and told to the owners.
 """
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from opsbot.pipeline.context import Daemon, OperationContext
 
 log = structlog.get_logger(__name__)
 
+HOOK_TIMEOUT_S = 30.0
+RUNNING_HOOK_TIMEOUT_S = 120.0
+"""A hook that hangs is a bug of its operation, and must not stop what waits behind it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manners:
@@ -34,8 +39,15 @@ class Manners:
     fallback_after_s: float = 60.0
 
 
+ONE_AT_A_TIME = ("on_log", "on_timer", "on_partner_message")
+
+
 class Hooks:
-    """Runs hooks one at a time and turns what they told into changes."""
+    """Runs hooks and turns what they told into changes.
+
+    `turn` is held from the start of an `on_log`, `on_timer` or `on_partner_message` to the commit of what it wants, so
+    that none of them sees half of another's work. Hooks that may run programs take as long as those do, and hold nothing.
+    """
 
     def __init__(
         self,
@@ -50,6 +62,7 @@ class Hooks:
         self._daemon, self._store, self._clock, self._manners = daemon, store, clock, manners
         self._owner_route = owner_route
         self._wake = wake
+        self.turn = asyncio.Lock()
 
     async def change_from(
         self, scene: Scene, hook: str, call: Callable[[OperationContext], Hook], *, may_run: bool = False
@@ -59,8 +72,10 @@ class Hooks:
         A hook that raises leaves no writes: its change is the report to the owners.
         """
         context = OperationContext(self._daemon, scene, may_run=may_run)
+        limit_s = RUNNING_HOOK_TIMEOUT_S if may_run else HOOK_TIMEOUT_S
         try:
-            notifications = [_checked(notification) async for notification in _told(call(context))]
+            async with asyncio.timeout(limit_s):
+                notifications = [_checked(notification) async for notification in _told(call(context))]
         except Exception as exc:  # operation code: the bug stays here
             log.exception("operation failed", scene=scene.name, hook=hook)
             return self.report(
@@ -96,8 +111,11 @@ class Hooks:
         self, scene: Scene, hook: str, call: Callable[[OperationContext], Hook], *, also: Change | None = None
     ) -> None:
         """Run one hook that stands alone (a timer, a start) and commit what it told, together with `also`."""
-        may_run = hook not in ("on_log", "on_timer")
-        await self.commit(merge(also or Change(), await self.change_from(scene, hook, call, may_run=may_run)))
+        if hook in ONE_AT_A_TIME:
+            async with self.turn:
+                await self.commit(merge(also or Change(), await self.change_from(scene, hook, call)))
+        else:
+            await self.commit(merge(also or Change(), await self.change_from(scene, hook, call, may_run=True)))
 
     async def commit(self, change: Change) -> None:
         """Make a change durable and wake whoever sends."""

@@ -58,4 +58,5 @@ class Link:
         """Note that the connection is gone."""
         self.is_connected = False
         self.logged_in_at = None
+        self.scan_payload = ""
         self.sendable.clear()

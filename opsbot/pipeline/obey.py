@@ -12,7 +12,7 @@ from opsbot.core.chat import Chat, IncomingMessage
 from opsbot.core.command import Ambiguous, Command, MayRun, resolve
 from opsbot.core.context import CommandHelp, Person
 from opsbot.core.folding import own_words
-from opsbot.core.gate import Rate, Refusal, age_of, reason_to_refuse
+from opsbot.core.gate import MAX_AGE_S, Rate, Refusal, age_of, reason_to_refuse
 from opsbot.core.output import Output
 from opsbot.core.ports import Clock, Store
 from opsbot.core.scene import Scene
@@ -64,23 +64,34 @@ class Obey:
 
     async def _hear(self, link: Link, message: IncomingMessage) -> None:
         refusal = reason_to_refuse(message, link.login)
-        if refusal in (Refusal.OWN_ECHO, Refusal.NOT_MENTIONED):
+        if refusal is Refusal.OWN_ECHO:
             return
         person = self.access.identify(link.name, message.sender_id)
+        is_answer = person is not None and self.asks.expects(message.chat, person)
+        if refusal is Refusal.NOT_MENTIONED and not is_answer:
+            return
         if person is None:
             log.info("stranger", channel=link.name, sender_id=message.sender_id, name=message.sender_name)
-        if refusal is Refusal.NOT_SETTLED and await self._is_partner_talk(link, message, person):
-            return  # a login test comes right after the login; it is no command
-        if refusal is not None:
+        if refusal in (None, Refusal.NOT_MENTIONED):
+            await self._admit(link, message, person, is_answer=is_answer)
+        elif not await self._is_early_login_test(link, message, person, refusal):
             await self._refuse(link, message, person, refusal)
-        elif self._is_too_fast(link, message, person):
+
+    async def _admit(self, link: Link, message: IncomingMessage, person: Person | None, *, is_answer: bool) -> None:
+        if self._is_too_fast(link, message, person):
             await self._refuse(link, message, person, Refusal.TOO_MANY)
-        elif person is not None and self.asks.expects(message.chat, person):
-            # A platform that repeats itself must not answer a question with the very command that asked it.
-            if await self.store.claim(_key(message), message.received_at):
-                self.asks.take(message.chat, person, message.text)
-        else:
+        elif not is_answer:
             await self._dispatch(link, message, person)
+        elif person is not None and await self.store.claim(_key(message), message.received_at):
+            # A platform that repeats itself must not answer a question with the very command that asked it.
+            self.asks.take(message.chat, person, message.text)
+
+    async def _is_early_login_test(
+        self, link: Link, message: IncomingMessage, person: Person | None, refusal: Refusal | None
+    ) -> bool:
+        """Let a login test through that comes right after the login: it is no command. History is not let through."""
+        is_fresh = abs(age_of(message)) <= MAX_AGE_S
+        return refusal is Refusal.NOT_SETTLED and is_fresh and await self._is_partner_talk(link, message, person)
 
     def _is_too_fast(self, link: Link, message: IncomingMessage, person: Person | None) -> bool:
         """Count a message; a partner's is counted when it is answered: what it is told while it is out comes all at once."""
@@ -98,13 +109,11 @@ class Obey:
         return person is not None and any(scene.partner == person for scene in self.scenes.values())
 
     async def _dispatch(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
-        if await self._is_partner_talk(link, message, person):
-            return
         asker = person or STRANGER
-        may_run = self._may_run(asker, message.chat)
-        found = resolve(message.text, self.scenes, may_run)
+        found = resolve(message.text, self.scenes, self._may_run(asker, message.chat))
         if found is None:
-            await self._answer_unknown(link, message, person)
+            if not await self._is_partner_talk(link, message, person):
+                await self._answer_unknown(link, message, person)
         elif self._is_loop(link, message, person):
             await self._refuse(link, message, person, Refusal.TOO_MANY)
         elif isinstance(found, Ambiguous):
@@ -128,7 +137,7 @@ class Obey:
         timeout_s = command.spec.mark.timeout_s if command.spec else 60.0
         context = CommandContext(
             self.daemon, command.scene, person=asker, chat=message.chat, job=job,
-            ask=self.asks.asker(message.chat, asker, reply.send, self._clock), commands=lambda: self._help(asker, message.chat),
+            ask=self.asks.asker(message.chat, asker, reply.ask, self._clock), commands=lambda: self._help(asker, message.chat),
             deadline_s=self._clock.monotonic_s() + timeout_s,
         )  # fmt: skip
         self.jobs.start(job, command, context, reply)
@@ -138,7 +147,7 @@ class Obey:
         if person is None or message.chat.is_room:
             return False
         for scene in self.scenes.values():
-            if scene.partner != person or "on_partner_message" not in scene.surface.hooks:
+            if scene.partner_chat != message.chat or "on_partner_message" not in scene.surface.hooks:
                 continue
             answer = await self._offer(scene, message)
             if answer is None:
@@ -157,7 +166,7 @@ class Obey:
         await self.hooks.tell(scene, "on_partner_message", hook)
         return answers[0] if answers else None
 
-    async def _refuse(self, link: Link, message: IncomingMessage, person: Person | None, refusal: Refusal) -> None:
+    async def _refuse(self, link: Link, message: IncomingMessage, person: Person | None, refusal: Refusal | None) -> None:
         log.info("message refused", channel=link.name, message_id=message.message_id, reason=refusal)
         if person is None or not self._is_answerable(person, message.chat):
             return
@@ -167,7 +176,7 @@ class Obey:
             return
         if await self.store.claim(_key(message), message.received_at):
             seconds = round(abs(age_of(message)))
-            await self._say(link, message.chat, text(refusal.value, self._language, seconds=seconds))
+            await self._say(link, message.chat, text(str(refusal), self._language, seconds=seconds))
 
     async def _answer_unknown(self, link: Link, message: IncomingMessage, person: Person | None) -> None:
         """Answer people of ours; strangers get silence, and so do partner bots, which talk for other reasons."""

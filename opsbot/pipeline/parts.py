@@ -44,9 +44,9 @@ class Parts:
 
 
 def _say(before: Part | None, part: Part) -> None:
-    """Log a part once when it is lost and once when it is back."""
-    was_away = before is not None and before.state == PartState.BACKOFF
-    if part.state == PartState.BACKOFF and (before is None or before.state != PartState.STARTING or not before.detail):
+    """Log a part once when it is lost and once when it is back; STARTING keeps the reason of the loss in its detail."""
+    was_away = before is not None and before.state == PartState.STARTING and bool(before.detail)
+    if part.state == PartState.BACKOFF and not was_away:
         log.warning("part away", kind=part.kind, name=part.name, reason=part.detail)
     elif part.state == PartState.RUNNING:
         log.info("part running", kind=part.kind, name=part.name, detail=part.detail, was_away=was_away)

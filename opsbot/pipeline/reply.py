@@ -1,22 +1,29 @@
 """A command's outputs on their way back to the chat: the first line at once, the next ones gathered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from opsbot.core.catalogue import Language, text
 from opsbot.core.change import Change
 from opsbot.core.chat import Capabilities, Chat
 from opsbot.core.delivery import Delivery
+from opsbot.core.dispatch import merge
 from opsbot.core.notification import Severity
-from opsbot.core.output import Output
+from opsbot.core.output import File, Output
 from opsbot.core.ports import Clock
 from opsbot.pipeline.hooks import Hooks
 
 GATHER_S = 1.0
 """So often a stream of lines leaves; people read no faster, and platforms count messages."""
+QUICK_MESSAGES = 5
+SLOW_GATHER_S = 30.0
+"""After so many messages a stream in a chat that cannot be edited becomes a sign of life, or the account gets banned."""
+WHOLE_BYTES = 2_000_000
+"""So much of a stream is kept for the file that says what the chat left out."""
 KEPT_LINES = 200
 """Head and tail of a stream that stay in memory, half each; the lines between are counted."""
-WAITING_OUTPUTS = 100
+WAITING_LINES = 100
+"""So many lines are taken before others may run: the rest of the daemon does not wait for a program that floods."""
 
 
 class Transcript:
@@ -26,7 +33,7 @@ class Transcript:
         """Start empty."""
         self._head: list[str] = []
         self._tail: list[str] = []
-        self._cut = 0
+        self.n_cut = 0
 
     def add(self, line: str) -> None:
         """Add a line; memory stays bounded."""
@@ -36,16 +43,12 @@ class Transcript:
         self._tail.append(line)
         if len(self._tail) > KEPT_LINES // 2:
             self._tail.pop(0)
-            self._cut += 1
+            self.n_cut += 1
 
     def text(self, language: Language) -> str:
         """Give the transcript as it reads now."""
-        cut = [text("cut", language, n=self._cut)] if self._cut else []
+        cut = [text("cut", language, n=self.n_cut)] if self.n_cut else []
         return "\n".join([*self._head, *cut, *self._tail])
-
-    def __bool__(self) -> bool:
-        """Tell whether anything was said."""
-        return bool(self._head)
 
 
 class Reply:
@@ -67,71 +70,86 @@ class Reply:
         self._scene, self._notice_id = scene, notice_id
         self._transcript = Transcript()
         self._edited_id = 0
+        self._change = Change()
+        self._n_waiting, self._n_messages, self._n_cut = 0, 0, 0
+        self._whole: list[str] = []
+        self._whole_bytes = 0
+        self._fresh = asyncio.Event()
+        self._sending = asyncio.Lock()
 
     async def stream(self, outputs: AsyncIterator[tuple[Output, Change]]) -> bool:
-        """Send everything; tells whether there was anything. What an output's change wants commits no later than it.
+        """Send everything; tells whether there was anything. What an output's change wants commits together with it.
 
         `outputs` must not raise: what went wrong with a command is an output too.
         """
-        queue: asyncio.Queue[tuple[Output, Change] | None] = asyncio.Queue(WAITING_OUTPUTS)
-
-        async def gather() -> None:
-            while (item := await queue.get()) is not None:
-                await self._flush([item, *await self._company(queue, is_first=not said)])
-                said.append(True)
-
-        said: list[bool] = []
+        has_said = False
         async with asyncio.TaskGroup() as group:
-            group.create_task(gather(), name="reply:gather")
-            async for item in outputs:
-                await queue.put(item)
-            await queue.put(None)
-        return bool(said)
+            pacer = group.create_task(self._pace(), name="reply:pace")
+            async for output, change in outputs:
+                has_said = True
+                await self._take(output, change)
+            async with self._sending:  # between two messages, not in the middle of one
+                pacer.cancel()
+        await self._flush()
+        await self._send_whole()
+        return has_said
 
-    async def _company(
-        self, queue: "asyncio.Queue[tuple[Output, Change] | None]", *, is_first: bool
-    ) -> Sequence[tuple[Output, Change]]:
-        """Take what follows within GATHER_S; the very first output waits for nothing."""
-        company: list[tuple[Output, Change]] = []
-        if not is_first:
-            await self._clock.sleep(GATHER_S)
-        while not queue.empty():
-            item = queue.get_nowait()
-            if item is None:
-                queue.put_nowait(None)
-                break
-            company.append(item)
-        return company
+    async def _pace(self) -> None:
+        """Send the first line at once, and what follows every GATHER_S."""
+        while True:
+            await self._fresh.wait()
+            await self._flush()
+            is_slow = not self._capabilities.edits and self._n_messages >= QUICK_MESSAGES
+            await self._clock.sleep(SLOW_GATHER_S if is_slow else GATHER_S)
 
-    async def _flush(self, items: Sequence[tuple[Output, Change]]) -> None:
-        lines: list[str] = []
-        for output, change in items:
-            if isinstance(output, str):
-                lines.append(output)
-                await self._hooks.commit(change)
-                continue
-            await self._send_lines(lines)
-            lines = []
-            await self.send(output, also=change)
-        await self._send_lines(lines)
-
-    async def _send_lines(self, lines: Sequence[str]) -> None:
-        if not lines:
+    async def _take(self, output: Output, change: Change) -> None:
+        if not isinstance(output, str):
+            await self._flush()
+            async with self._sending:
+                await self.send(output, also=change)
+                self._transcript, self._edited_id = Transcript(), 0  # the next lines stand below it
             return
-        if not self._capabilities.edits:
-            transcript = Transcript()
-            for line in lines:
-                transcript.add(line)
-            await self.send(transcript.text(self._language))
-            return
-        for line in lines:
-            self._transcript.add(line)
-        whole = self._transcript.text(self._language)
-        edits = self._edited_id
-        sent_id = await self.send(whole, edits=edits)
-        self._edited_id = edits or sent_id
-        if len(whole) > self._capabilities.text_limit_chars // 2:
-            self._transcript, self._edited_id = Transcript(), 0  # the next lines begin a new message
+        self._transcript.add(output)
+        self._whole_bytes += len(output) + 1
+        if self._whole_bytes <= WHOLE_BYTES:
+            self._whole.append(output)
+        self._change = merge(self._change, change) if change else self._change
+        self._n_waiting += 1
+        self._fresh.set()
+        if self._n_waiting % WAITING_LINES == 0:
+            await asyncio.sleep(0)  # the lines cost no memory; a program that floods only has to let others run
+
+    async def _flush(self) -> None:
+        """Send the lines that wait, in place of the message before where the channel can edit."""
+        async with self._sending:
+            if not self._fresh.is_set():
+                return
+            self._fresh.clear()
+            whole = self._transcript.text(self._language)
+            self._n_cut += self._transcript.n_cut
+            self._n_messages += 1
+            change, self._change = self._change, Change()
+            self._n_waiting = 0
+            edits = self._edited_id
+            grows_on = self._capabilities.edits and len(whole) <= self._capabilities.text_limit_chars // 2
+            if not grows_on:
+                self._transcript = Transcript()  # the next lines begin a new message
+            sent_id = await self.send(whole, edits=edits, also=change)
+            self._edited_id = (edits or sent_id) if grows_on else 0
+
+    async def _send_whole(self) -> None:
+        """Hand over as a file what was too long for the chat."""
+        if self._n_cut and self._capabilities.attachments:
+            content = "\n".join(self._whole).encode()
+            caption = text("whole_output", self._language)
+            await self.send(File("output.txt", content, caption, "text/plain; charset=utf-8"))
+
+    async def ask(self, prompt: str) -> int:
+        """Send a question as a message of its own, after all that was said before it."""
+        await self._flush()
+        async with self._sending:
+            self._transcript, self._edited_id = Transcript(), 0
+            return await self.send(prompt)
 
     async def send(self, output: Output, *, edits: int = 0, also: Change | None = None) -> int:
         """Put one output into the outbox and give its delivery's id."""

@@ -31,6 +31,7 @@ class Schedule:
         self._timers: dict[tuple[str, str], datetime] = {}
         self._periodic: list[tuple[datetime, str, str, timedelta]] = []
         self._alerts: dict[tuple[str, str], Alert] = {}
+        self._running: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
 
     def start(self, timers: Sequence[Timer], alerts: Sequence[Alert]) -> None:
@@ -64,15 +65,16 @@ class Schedule:
 
     async def fire(self) -> None:
         """Run until cancelled."""
-        while True:
-            self._changed.clear()
-            self._alerts = {(alert.scene, alert.key): alert for alert in await self._store.alerts()}
-            now = self._clock.now()
-            await self._fire_timers(now)
-            await self._fire_periodic(now)
-            await self._remind(now)
-            if not self._changed.is_set():
-                await self._rest((self._next_at(now) - self._clock.now()).total_seconds())
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                self._alerts = {(alert.scene, alert.key): alert for alert in await self._store.alerts()}
+                now = self._clock.now()
+                await self._fire_timers(now)
+                self._fire_periodic(now, group)
+                await self._remind(now)
+                if not self._changed.is_set():
+                    await self._rest((self._next_at(now) - self._clock.now()).total_seconds())
 
     async def _fire_timers(self, now: datetime) -> None:
         for (scene_name, key), due_at in sorted(self._timers.items(), key=lambda item: item[1]):
@@ -88,20 +90,28 @@ class Schedule:
                 continue
             await self._hooks.tell(scene, "on_timer", partial(_on_timer, scene, key), also=cleared)
 
-    async def _fire_periodic(self, now: datetime) -> None:
+    def _fire_periodic(self, now: datetime, group: asyncio.TaskGroup) -> None:
+        """Start what is due in tasks of its own: a program that takes long must not hold up the timers."""
         while self._periodic and self._periodic[0][0] <= now:
             _, scene_name, method, period = heapq.heappop(self._periodic)
             heapq.heappush(self._periodic, (now + period, scene_name, method, period))
-            scene = self._scenes[scene_name]
-            hook = getattr(scene.operation, method)
-            await self._hooks.tell(scene, method, hook)
+            if (scene_name, method) not in self._running:
+                self._running.add((scene_name, method))
+                group.create_task(self._run_periodic(scene_name, method), name=f"every:{scene_name}.{method}")
+
+    async def _run_periodic(self, scene_name: str, method: str) -> None:
+        scene = self._scenes[scene_name]
+        try:
+            await self._hooks.tell(scene, method, getattr(scene.operation, method))
+        finally:
+            self._running.discard((scene_name, method))
 
     async def _remind(self, now: datetime) -> None:
         for alert in list(self._alerts.values()):
             scene = self._scenes.get(alert.scene)
             if alert.next_at is None or alert.next_at > now or scene is None:
                 continue
-            notification = Notification(alert.reminder, key=alert.key, severity=Severity.URGENT)
+            notification = Notification(alert.reminder, key=f"{alert.key}:reminder", severity=Severity.URGENT, supersedes=True)
             change = self._hooks.change_for(notification, scene.name, scene.route)
             after = reminded(alert, now, self._manners.repeat_minutes)
             await self._hooks.commit(Change(deliveries=change.deliveries, alerts=(after,)))

@@ -42,9 +42,10 @@ async def supervise(
     Pauses grow from 0.5 to 30 s while nothing lives in between. Runs until cancelled, or until `serve` raises a bug.
     """
     attempt = Attempt()
+    reason = ""
     try:
         while True:
-            parts.set(kind, name, PartState.STARTING)
+            parts.set(kind, name, PartState.STARTING, reason)
             try:
                 await serve(attempt)
                 reason, asked_s = "ended", None

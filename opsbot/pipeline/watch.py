@@ -35,7 +35,7 @@ def listeners_of(scenes: Sequence[Scene], source: str) -> tuple[Listener, ...]:
         Listener(scene, rule, re.compile(rule.pattern))
         for scene in scenes
         if scene.source == source and "on_log" in scene.surface.hooks
-        for rule in scene.operation.rules()
+        for rule in scene.rules
     )
 
 
@@ -90,6 +90,6 @@ def _fields(record: str) -> Mapping[str, object]:
         return {}
     try:
         value = json.loads(record)
-    except ValueError:
+    except (ValueError, RecursionError):  # anybody may have written the line
         return {}
     return value if isinstance(value, dict) else {}

@@ -14,6 +14,7 @@ from opsbot.core.surface import CommandSpec
 from opsbot.testing.journal import Told, recipient
 from opsbot.testing.quiet import count_threads, settled
 from opsbot.testing.runner import Run, Script, UnexpectedRunError
+from opsbot.testing.source import FakeLog
 from opsbot.testing.stage import Stage, World
 
 
@@ -85,9 +86,7 @@ class Bot:
     async def reads(self, *lines: str) -> list[Output]:
         """Let lines be written to the scene's log; gives what is told of them. `told` says to whom."""
         begun = await self._begin()
-        if self._scene.source not in self._world.logs:
-            raise ValueError("this scene reads no log: its operation has no on_log")
-        self._world.logs[self._scene.source].writes(*lines)
+        self.log.writes(*lines)
         return await self._outputs(begun)
 
     async def passes(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0) -> list[Output]:
@@ -143,6 +142,13 @@ class Bot:
     def sent(self) -> list[OutgoingMessage]:
         """What left on the first channel: rendered, masked, grouped and split."""
         return self.channel.sent
+
+    @property
+    def log(self) -> FakeLog:
+        """The log that the scene reads; `reads` writes to it and waits."""
+        if self._scene.source not in self._world.logs:
+            raise ValueError("this scene reads no log: its operation has no on_log")
+        return self._world.logs[self._scene.source]
 
     @property
     def access(self) -> Access:

@@ -49,6 +49,7 @@ class FakeChannel:
         self.edited: list[tuple[str, OutgoingMessage]] = []
         self.known: list[Contact] = []
         self.entered = 0
+        self.logged_out = 0
 
     @property
     def name(self) -> str:
@@ -112,6 +113,7 @@ class FakeChannel:
     async def log_out(self) -> None:
         """See `Account.log_out`."""
         await self._attempt()
+        self.logged_out += 1
         self.happens(AccountEvent(kind=AccountEventKind.LOGOUT, at=self._clock.now(), reason="logged out by opsbot"))
 
     async def contacts(self) -> Sequence[Contact]:

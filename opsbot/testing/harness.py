@@ -115,6 +115,7 @@ def _scene(name: str, operation: Operation, route: Route, partner: str, people: 
         operation=operation,
         surface=surface,
         source=f"{name}_log" if "on_log" in surface.hooks else "",
+        rules=tuple(operation.rules()),
         route=route,
         partner=next((one for one in people if partner_chat and one.name == partner_chat.chat_id), None),
         partner_chat=partner_chat,

@@ -105,6 +105,11 @@ class HeardReply(Reply):
 
         return await self._inner.stream(heard())
 
+    async def ask(self, prompt: str) -> int:
+        """See `Reply.ask`."""
+        self._note(prompt)
+        return await self._inner.ask(prompt)
+
     async def send(self, output: Output, *, edits: int = 0, also: Change | None = None) -> int:
         """See `Reply.send`."""
         self._note(output)

@@ -149,7 +149,8 @@ class Stage:
             self.parts.set("source", name, PartState.RUNNING)
             async for batch in source.batches():
                 attempt.lives()
-                await self._hooks.commit(await watch.change_from(batch))
+                async with self._hooks.turn:
+                    await self._hooks.commit(await watch.change_from(batch))
 
     async def _tail(self, source: str, limit_bytes: int) -> File:
         return File(f"{source}.log.txt", self._world.logs[source].content[-limit_bytes:], media_type="text/plain; charset=utf-8")

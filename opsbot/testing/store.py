@@ -68,7 +68,9 @@ class FakeStore:
                 self._timers[timer.scene, timer.key] = timer
         for matter in change.resolved:
             self._alerts.pop(matter, None)
-        self._alerts |= {(alert.scene, alert.key): alert for alert in change.alerts}
+        for alert in change.alerts:
+            if not alert.repeats or (alert.scene, alert.key) in self._alerts:  # a reminder opens nothing again
+                self._alerts[alert.scene, alert.key] = alert
         self.jobs |= {job.job_id: job for job in change.jobs}
         return [self.outbox.add(delivery) for delivery in change.deliveries]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.e2e.pair import ARCHY, OPERATIONS, TOKEN, Side, furnish, write_private
+from tests.e2e.pair import ARCHY, OPERATIONS, TOKEN, Side, furnish, watchers_text, write_private
 from tests.peers.daemon import OpsbotDaemon
 from tests.peers.gateway import Gateway
 from tests.peers.starter import Courier, Starter
@@ -45,6 +45,7 @@ channels:
 people:
   archy: {{roles: [owner], ids: {{wechat: {ARCHY}}}}}
 {people}
+{watchers_text(f"rescue_{name}" for name in logs)}
 sources:
 {sources}
 operation_dirs: [{OPERATIONS}]

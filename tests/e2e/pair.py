@@ -20,10 +20,15 @@ OTHER = {"alice": "bob", "bob": "alice"}
 ARCHY, EVE, ROOM = "wxid_archy", "wxid_eve", "ops@chatroom"
 CONTACTS = ((ARCHY, "Archy"), ("wxid_alice", "Alice"), ("wxid_bob", "Bob"), (EVE, "Archy"), ("wxid_stranger", "Stranger"))
 """Eve bears the owner's name, and is somebody else."""
+WATCHERS = [f"wxid_watcher{number}" for number in range(8)]
+"""They ask how things stand, in turns: a single person who asks as often as tests do is told to wait."""
+ASKERS = itertools.cycle(WATCHERS)
 SETTLED_S = 1.1
 """A little more than a login takes to settle, by the daemon's own clock."""
 MARKERS = itertools.count(1)
 ASK_AGAIN_S = 3.0
+WRITTEN_WITHIN_S = 15.0
+WAITING = 2
 OPERATIONS = Path(__file__).parent / "operations"
 
 
@@ -60,6 +65,7 @@ channels:
 people:
   archy: {{roles: [owner], ids: {{wechat: {ARCHY}{plan.archy_ids}}}}}
   {other}: {{roles: [{plan.bot_roles}], ids: {{wechat: wxid_{other}}}}}
+{watchers_text([f"rescue_{other}"])}
 rooms:
   OPS: {{wechat: "{ROOM}"}}
 sources:
@@ -86,6 +92,13 @@ operations:
 """
 
 
+def watchers_text(scenes: Iterable[str]) -> str:
+    """Write the watchers, the last of `people:`, and their role."""
+    people = "".join(f"  {who.removeprefix('wxid_')}: {{roles: [watcher], ids: {{wechat: {who}}}}}\n" for who in WATCHERS)
+    grants = ", ".join(f"{{scene: {scene}}}" for scene in scenes)
+    return f"{people}roles:\n  watcher: {{grants: [{grants}]}}"
+
+
 @dataclass
 class Side:
     """One of the two: its gateway and its daemon."""
@@ -110,7 +123,8 @@ class Side:
     async def prepare(self) -> None:
         """Tell the gateway who there is."""
         await self.gateway.start()
-        await self.gateway.contacts([{"id": contact, "name": shown, "friend": True} for contact, shown in CONTACTS])
+        known = [*CONTACTS, *((watcher, "Watcher") for watcher in WATCHERS)]
+        await self.gateway.contacts([{"id": contact, "name": shown, "friend": True} for contact, shown in known])
         await self.gateway.room(ROOM, topic="OPS", members=["wxid_alice", "wxid_bob", ARCHY, EVE, "wxid_stranger"])
 
     async def log_in(self) -> None:
@@ -135,6 +149,21 @@ class Side:
         await self.daemon.start()
         await self.settle(after)
 
+    async def scans(self, payload: str, status: int = WAITING) -> None:
+        """Let the gateway show a code, and wait until the daemon has written of it."""
+        await self._written(self.gateway.scan(payload, status))
+
+    async def falls_out(self) -> None:
+        """Log the account out, and wait until the daemon has written of it."""
+        await self._written(self.gateway.logout())
+
+    async def _written(self, act: Awaitable[None]) -> None:
+        before = await asyncio.to_thread(_size, self.log_file)
+        await act
+        async with asyncio.timeout(WRITTEN_WITHIN_S):
+            while await asyncio.to_thread(_size, self.log_file) <= before:  # noqa: ASYNC110 - a file of another process
+                await asyncio.sleep(0.01)
+
     async def last_seq(self) -> int:
         """Give the number of what was sent last."""
         return max((sent.seq for sent in await self.gateway.sent()), default=0)
@@ -145,21 +174,22 @@ class Side:
         await self.gateway.message(sender, text)
         return await self.gateway.wait_sent(lambda sent: sent.contact_id == sender, timeout_s, after=after)
 
-    async def answers(self, wanted: str, text: str, sender: str = ARCHY, *, timeout_s: float = 20.0) -> Sent:
-        """Send a command, again while the daemon settles or has had enough, until an answer has a pattern in it."""
-        after = await self.last_seq()
+    async def answers(self, wanted: str, text: str, sender: str = "", *, timeout_s: float = 20.0) -> Sent:
+        """Let somebody send a command, again while the daemon settles, until an answer has a pattern in it."""
         said: list[str | None] = []
+        after = await self.last_seq()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while True:
-                    await self.gateway.message(sender, text)
+                    asker = sender or next(ASKERS)
+                    await self.gateway.message(asker, text)
                     with suppress(TimeoutError):
-                        answer = await self.gateway.wait_sent(_text_to(sender, ""), ASK_AGAIN_S, after=after)
+                        answer = await self.gateway.wait_sent(_text_to(asker, ""), ASK_AGAIN_S, after=after)
                         if re.search(wanted, answer.text or ""):
                             return answer
                         after = answer.seq
                         said.append(answer.text)
-                    await asyncio.sleep(0.2)
+                    await asyncio.sleep(0.1)
         raise TimeoutError(f"{text!r} was answered with {said}\n{self.daemon.log[-10:]}")
 
     async def tells(self, wanted: str, to: str = ARCHY, *, after: int = 0, timeout_s: float = 20.0) -> Sent:
@@ -232,7 +262,8 @@ async def write_line(log: Path, *lines: str) -> None:
 async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str, str] | None = None) -> AsyncIterator[Pair]:
     """Start both gateways, both daemons and pm2's home; both accounts are logged in and settled."""
     await asyncio.to_thread(furnish, directory)
-    known = {"WECHATY_TOKEN": TOKEN, "OPSBOT_PAIR_KEY": PAIR_KEY, **(env or {})}
+    places = {"HOME": str(directory / "home"), "TMPDIR": str(directory / "tmp")}
+    known = {"WECHATY_TOKEN": TOKEN, "OPSBOT_PAIR_KEY": PAIR_KEY, **places, **(env or {})}
     async with AsyncExitStack() as stack:
         pm2 = await stack.enter_async_context(Pm2(directory / "pm2"))
         gateways = {name: Gateway(directory / f"gateway-{name}", token=TOKEN) for name in OTHER}
@@ -253,6 +284,10 @@ async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str,
         await _all(side.daemon.start for side in both.sides)
         await _all(side.log_in for side in both.sides)
         yield both
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def write_private(path: Path, text: str) -> None:

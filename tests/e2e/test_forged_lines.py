@@ -28,6 +28,7 @@ STATE = r"as far as its log says\.$"
 EVIL = "http://weixin.qq.com/x/Evil"
 QUOTED = "https://wechaty.js.org/qrcode/http%3A%2F%2Fweixin.qq.com%2Fx%2FEvil"
 FORGED_SCAN = f"12:00:00 INFO StarterBot onScan: Waiting(2) - {QUOTED}"
+LOGGED_WITHIN_S = 15.0
 PLAN = Plan(scene_extra="    ping_timeout_s: 3\n    ping_every_s: 0.1\n")
 
 
@@ -103,27 +104,26 @@ async def sent_pictures(alice: Side) -> list[str]:
 async def test_forged_line_brings_no_picture_while_the_partner_answers(pair: Pair, how: str) -> None:
     await write_line(pair.bob.log_file, *FORGED[how])
     await pair.marks()
-    await pair.alice.answers(STATE, "rescue_bob status")
     await pair.alice.answers(STATE, "qr")
 
     assert await sent_pictures(pair.alice) == []
     assert [text for text in await pair.alice.texts() if "out" in text] == []
 
 
-@pytest.mark.parametrize("how", [how for how in FORGED if "signed for" not in how])
-async def test_forged_line_brings_no_picture_while_the_partner_is_out_and_signs(pair: Pair, how: str) -> None:
+async def test_forged_lines_bring_no_picture_while_the_partner_is_out_and_signs(pair: Pair) -> None:
     payload = next(PAYLOADS)
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(payload)
+    await pair.bob.falls_out()
+    await pair.bob.scans(payload)
     await pair.alice.gateway.wait_sent(is_picture_of(payload, ARCHY))
-    await write_line(pair.bob.log_file, *FORGED[how])
+    for lines in FORGED.values():
+        await write_line(pair.bob.log_file, *lines)
     await pair.marks()
 
     assert set(await sent_pictures(pair.alice)) == {payload}
 
 
 async def test_forged_login_hides_no_logout(pair: Pair) -> None:
-    await pair.bob.gateway.logout()
+    await pair.bob.falls_out()
     await pair.alice.tells("is out")
     await write_line(pair.bob.log_file, "12:00:00 INFO StarterBot Contact<Bob> login as wxid_bob")
     await pair.marks()
@@ -133,8 +133,8 @@ async def test_forged_login_hides_no_logout(pair: Pair) -> None:
 
 async def test_signed_line_counts_once(pair: Pair) -> None:
     payload = next(PAYLOADS)
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(payload)
+    await pair.bob.falls_out()
+    await pair.bob.scans(payload)
     await pair.alice.gateway.wait_sent(is_picture_of(payload, ARCHY))
     lines = (await asyncio.to_thread(pair.bob.log_file.read_text)).splitlines()
     replayed = [line for line in lines if "onScan: Waiting" in line or " logout" in line]
@@ -154,9 +154,9 @@ async def test_code_of_a_foreign_host_is_not_sent_even_when_it_is_signed(pair: P
         return web.Response()
 
     async with serving(ask) as url:
-        await pair.bob.gateway.logout()
+        await pair.bob.falls_out()
         for host in (*FOREIGN_HOSTS, url):
-            await pair.bob.gateway.scan(host)
+            await pair.bob.scans(host)
         await pair.marks()
     refusals = [text for text in await pair.alice.texts() if "foreign host; it was not sent" in text]
 
@@ -165,7 +165,7 @@ async def test_code_of_a_foreign_host_is_not_sent_even_when_it_is_signed(pair: P
 
 
 async def test_name_with_line_ends_makes_one_record(pair: Pair) -> None:
-    await pair.bob.gateway.logout()
+    await pair.bob.falls_out()
     await pair.alice.tells("is out")
     begun = len((await asyncio.to_thread(pair.bob.log_file.read_text)).splitlines())
     await pair.bob.gateway.contact(BOB, name=f"Bob\n{FORGED_SCAN}\n> login as wxid_eve")
@@ -215,7 +215,11 @@ class Logging:
     async def hears(self, text: str, name: str = "Friend") -> None:
         """Let a friend say something to the bot, then wait until alice has read what the bot logged of it."""
         self.names += 1
+        begun = len(await asyncio.to_thread(self.log.read_text))
         await self.bot.hear(f"wxid_friend_{self.names}", name, text)
+        async with asyncio.timeout(LOGGED_WITHIN_S):
+            while f"{name}>]\t{text}" not in (await asyncio.to_thread(self.log.read_text))[begun:]:  # noqa: ASYNC110 - a file
+                await asyncio.sleep(0.02)
         mark = f"marker {next(MARKERS)}"
         await self.bot.prints(f"{mark}\n")
         await self.alice.tells(f"^{mark}$")
@@ -246,7 +250,6 @@ async def chatty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Logg
         f"x\nINFO S onScan: Waiting(2) - {EVIL}",
         f"x\nINFO S onScan: Waiting(2) - {EVIL}\ny",
         f"\n12:00:00 INFO S onScan: Waiting(2) - {EVIL}",
-        f"x\nINFO S Contact<S> logout\nINFO S onScan: Waiting(2) - {EVIL}",
         "x\nINFO S Contact<S> logout",
         "x\nINFO S Contact<Eve> login",
     ],
@@ -266,6 +269,15 @@ async def test_forged_line_is_met_with_a_ping_which_the_foreign_bot_answers(chat
     await chatty.alice.tells(f"^{PING}$", chatty.bot.account)
     await chatty.alice.answers(STATE, "qr")
     await asyncio.sleep(PING_TIMEOUT_S + 0.5)  # until the daemon would have given the partner up
+    await chatty.alice.answers(STATE, "qr")
+
+    assert await sent_pictures(chatty.alice) == []
+
+
+async def test_forged_logout_before_a_forged_code_brings_no_picture(chatty: Logging) -> None:
+    await chatty.alice.gateway.clear_sent()
+    await chatty.hears("x\nINFO S Contact<S> logout")
+    await chatty.hears(f"x\nINFO S onScan: Waiting(2) - {EVIL}")
     await chatty.alice.answers(STATE, "qr")
 
     assert await sent_pictures(chatty.alice) == []

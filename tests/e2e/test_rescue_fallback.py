@@ -111,8 +111,8 @@ async def test_while_both_are_out_the_code_reaches_the_first_fallback_that_answe
 ) -> None:
     payload = next(PAYLOADS)
     await pair.alice.gateway.logout()
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(payload)
+    await pair.bob.falls_out()
+    await pair.bob.scans(payload)
     await phone.shows(payload)
 
     assert await pair.alice.pictures() == []
@@ -122,10 +122,10 @@ async def test_while_both_are_out_the_code_reaches_the_first_fallback_that_answe
 
 async def test_while_the_code_is_refreshed_faster_than_fallbacks_wait_it_still_reaches_one(pair: Pair, phone: Phone) -> None:
     await pair.alice.gateway.logout()
-    await pair.bob.gateway.logout()
+    await pair.bob.falls_out()
     async with asyncio.timeout(WITHIN_S):
         while not phone.pictures:
-            await pair.bob.gateway.scan(next(PAYLOADS))
+            await pair.bob.scans(next(PAYLOADS))
             await asyncio.sleep(FALLBACK_AFTER_S / 3)  # as real puppets do: a fresh code again and again
 
     assert phone.pictures
@@ -135,16 +135,16 @@ async def test_code_that_is_refused_for_everybody_reaches_a_fallback(pair: Pair,
     payload = next(PAYLOADS)
     for account in (ARCHY, BOB):
         await pair.alice.gateway.contact(account, friend=False)
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(payload)
+    await pair.bob.falls_out()
+    await pair.bob.scans(payload)
 
     await phone.shows(payload)
 
 
 async def test_code_that_somebody_got_takes_no_other_way(pair: Pair, phone: Phone) -> None:
     payload = next(PAYLOADS)
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(payload)
+    await pair.bob.falls_out()
+    await pair.bob.scans(payload)
     await pair.alice.gateway.wait_sent(is_picture_of(payload, ARCHY))
     await pair.marks()
 

@@ -37,18 +37,18 @@ async def pair(both: Pair) -> Pair:
 async def fall_out(pair: Pair) -> str:
     """Log bob out and let his gateway show a code, which alice then passes on."""
     payload = next(PAYLOADS)
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(payload)
+    await pair.bob.falls_out()
+    await pair.bob.scans(payload)
     await pair.alice.gateway.wait_sent(is_picture_of(payload, ARCHY))
     return payload
 
 
 async def test_every_fresh_code_is_pushed_once_and_says_that_the_one_before_it_expired(pair: Pair) -> None:
     old, new = await fall_out(pair), next(PAYLOADS)
-    await pair.bob.gateway.scan(old)
-    await pair.bob.gateway.scan(new)
+    await pair.bob.scans(old)
+    await pair.bob.scans(new)
     await pair.alice.gateway.wait_sent(is_picture_of(new, ARCHY))
-    await pair.bob.gateway.scan(new)
+    await pair.bob.scans(new)
     await pair.marks()
 
     captions = [text for text in await pair.alice.texts() if "Scan with the account of bob@wechat only" in text]
@@ -72,32 +72,32 @@ async def test_caption_says_whose_account_must_scan_from_which_log_and_not_to_if
 
 async def test_scanned_and_confirmed_are_told(pair: Pair) -> None:
     await fall_out(pair)
-    await pair.bob.gateway.scan("", SCANNED)
+    await pair.bob.scans("", SCANNED)
     scanned = await pair.alice.tells("scanned; confirm on the phone")
-    await pair.bob.gateway.scan("", CONFIRMED)
+    await pair.bob.scans("", CONFIRMED)
 
     await pair.alice.tells("confirmed on the phone; waiting for the login", after=scanned.seq)
 
 
 async def test_verification_code_is_to_be_typed_on_the_device(pair: Pair) -> None:
     await fall_out(pair)
-    await pair.bob.gateway.scan("", SCANNED)
+    await pair.bob.scans("", SCANNED)
 
     await pair.alice.tells("verification code is to be typed on the device, never in a chat")
 
 
 async def test_empty_code_says_to_tap_confirm_on_the_phone(pair: Pair) -> None:
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan("")
+    await pair.bob.falls_out()
+    await pair.bob.scans("")
 
     await pair.alice.tells("tap confirm on the phone")
 
 
 async def test_second_confirmation_without_a_login_warns_that_the_account_may_be_restricted(pair: Pair) -> None:
     await fall_out(pair)
-    await pair.bob.gateway.scan("", CONFIRMED)
+    await pair.bob.scans("", CONFIRMED)
     first = await pair.alice.tells("confirmed")
-    await pair.bob.gateway.scan("", CONFIRMED)
+    await pair.bob.scans("", CONFIRMED)
 
     second = await pair.alice.tells("restricted", after=first.seq)
     assert "restricted" not in (first.text or "")
@@ -151,8 +151,8 @@ async def test_rescue_off_stops_pushes_over_a_restart_but_qr_still_answers(pair:
     await pair.alice.answers("The rescue is off", "rescue off")
     await pair.alice.restart_daemon()
     payload = next(PAYLOADS)
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(payload)
+    await pair.bob.falls_out()
+    await pair.bob.scans(payload)
     await pair.marks()
     pushed = await pair.alice.pictures() + await pair.alice.pictures(BOB)
     await pair.alice.gateway.message(ARCHY, "qr")
@@ -165,11 +165,11 @@ async def test_rescue_off_stops_pushes_over_a_restart_but_qr_still_answers(pair:
 async def test_rescue_that_is_on_again_pushes_the_next_code(pair: Pair, off: str, on: str) -> None:
     hidden, shown = next(PAYLOADS), next(PAYLOADS)
     await pair.alice.answers("The rescue is off", off)
-    await pair.bob.gateway.logout()
-    await pair.bob.gateway.scan(hidden)
+    await pair.bob.falls_out()
+    await pair.bob.scans(hidden)
     await pair.marks()
     await pair.alice.answers(r"(?<!off)\.$", on)
-    await pair.bob.gateway.scan(shown)
+    await pair.bob.scans(shown)
     await pair.alice.gateway.wait_sent(is_picture_of(shown, ARCHY))
 
     assert await pair.alice.pictures() == [shown]
@@ -177,7 +177,7 @@ async def test_rescue_that_is_on_again_pushes_the_next_code(pair: Pair, off: str
 
 async def test_code_that_ran_out_is_not_shown_by_qr(pair: Pair) -> None:
     payload = await fall_out(pair)
-    await pair.bob.gateway.scan(payload, 5)
+    await pair.bob.scans(payload, 5)
     await pair.marks()
 
     await pair.alice.answers("no valid code at the moment", "qr")
@@ -210,7 +210,7 @@ async def test_after_push_minutes_nothing_is_pushed_but_the_reminder(pair: Pair)
     try:
         old, new = await fall_out(pair), next(PAYLOADS)
         await asyncio.sleep(PUSH_S + 0.1)  # the daemon's own clock decides
-        await pair.bob.gateway.scan(new)
+        await pair.bob.scans(new)
         await pair.marks()
         pushed = await pair.alice.pictures()
     finally:

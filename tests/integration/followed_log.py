@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from opsbot.adapters.matching.regex import RegexMatcher
-from opsbot.adapters.sources.file.reader import Reader, Task
+from opsbot.adapters.sources.file.reader import Reader
+from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint, Gap, Record, Rule
 
@@ -66,6 +67,7 @@ class FollowedLog:
 
     def _commit(self, batch: Batch) -> None:
         self.batches.append(batch)
+        assert not {(each.device, each.inode) for each in batch.checkpoints} & set(batch.forgotten)
         for identity in batch.forgotten:
             self.checkpoints.pop(identity, None)
         self.checkpoints.update({(each.device, each.inode): each for each in batch.checkpoints})

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opsbot.adapters.matching.regex import RegexMatcher
-from opsbot.adapters.sources.file.reader import Reader, Task
+from opsbot.adapters.sources.file.reader import Reader
+from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint, Rule
 from tests.integration.followed_log import StoppedClock

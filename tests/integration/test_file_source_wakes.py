@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.adapters.sources.file.handover import Handover
-from opsbot.adapters.sources.file.reader import Task
 from opsbot.adapters.sources.file.source import FileSource
+from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.adapters.sources.file.watch import Hint
@@ -98,6 +98,17 @@ async def test_log_in_a_directory_that_was_deleted_and_made_again_wakes_the_read
         assert await until(source.batches(), "two") == ["two"]
 
 
+async def test_log_in_a_directory_that_was_renamed_and_made_again_wakes_the_reader(log: Path) -> None:
+    log = log.parent / "logs" / "app.log"
+    make_directory(log.parent)
+    async with a_source(log) as source:
+        rotate(log.parent, "logs.old")
+        make_directory(log.parent)
+        append(log, "one")
+
+        assert await until(source.batches(), "one") == ["one"]
+
+
 async def test_line_behind_a_symbolic_link_wakes_the_reader(tmp_path: Path) -> None:
     target, link = tmp_path / "files" / "monday", tmp_path / "links" / "app.log"
     make_link(link, target)
@@ -175,7 +186,10 @@ async def test_source_whose_consumer_is_gone_is_left_at_once(log: Path) -> None:
         async with a_source(log, tuning=tuning):
             append(log, *"abcdefghij")
 
-    assert not [thread.name for thread in threading.enumerate() if thread.name == "read:app"]
+    for thread in threading.enumerate():
+        if thread.name == "read:app":
+            await asyncio.to_thread(thread.join, PATIENCE_S)
+            assert not thread.is_alive()
 
 
 async def test_leaving_closes_the_files(log: Path) -> None:

@@ -19,6 +19,7 @@ class OpsbotDaemon:
 
     def __init__(self, config: Path, env: Mapping[str, str] | None = None, *, log_level: str = "debug") -> None:
         self.config = config
+        self.stdout_file = config.with_suffix(".stdout")
         self.log: list[dict[str, Any]] = []
         self.ready_after_s = 0.0
         self._log_level = log_level
@@ -40,6 +41,10 @@ class OpsbotDaemon:
         return self._process.pid
 
     @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self._env}
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
@@ -47,15 +52,19 @@ class OpsbotDaemon:
         """Start it and wait until it says that it is ready."""
         after = len(self.log)
         started_s = asyncio.get_running_loop().time()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "opsbot", "run", "-c", str(self.config), "--log-level", self._log_level),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **self._env},
-            cwd=self.config.parent,
-        )
+        stdout = await asyncio.to_thread(self.stdout_file.open, "ab")
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "opsbot", "run", "-c", str(self.config), "--log-level", self._log_level),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=asyncio.subprocess.PIPE,
+                env=self.environment,
+                cwd=self.config.parent,
+            )
+        finally:
+            await asyncio.to_thread(stdout.close)
         self._reader = asyncio.get_running_loop().create_task(self._read())
         await self.wait_logged(lambda line: line.get("event") == "ready", READY_WITHIN_S, after=after)
         self.ready_after_s = asyncio.get_running_loop().time() - started_s

@@ -45,7 +45,8 @@ class Post:
 
     def a_notice(self, output: Output = "hello", /, **changes: Any) -> Delivery:
         """Give a delivery that may be grouped."""
-        return self.a_delivery(output, **({"is_reply": False, "severity": Severity.NORMAL} | changes))
+        values: dict[str, Any] = {"is_reply": False, "severity": Severity.NORMAL} | changes
+        return self.a_delivery(output, **values)
 
     async def takes(self, *deliveries: Delivery) -> list[int]:
         """Commit deliveries, as a hook does, and let go on what can."""

@@ -1,5 +1,6 @@
 """What the outbox holds leaves: in order, once where that can be known, and never blocked by what cannot be sent."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -99,7 +100,7 @@ async def test_pauses_between_attempts_double() -> None:
             await post.clock.jump()
             await settled()
 
-        waits = [(later - earlier).total_seconds() for earlier, later in zip(attempts, attempts[1:], strict=False)]
+        waits = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(attempts)]
         assert (waits, post.texts()) == ([1, 2, 4], ["hello"])
 
 

@@ -42,8 +42,11 @@ def test_each_recipient_gets_a_delivery_and_fallbacks_wait() -> None:
     assert {one.notice_id for one in deliveries} == {"n1"}
 
 
-def test_escalation_goes_to_the_fallbacks_at_once() -> None:
-    assert {one.state for one in change(escalate=True).deliveries} == {DeliveryState.PENDING}
+def test_escalation_starts_the_first_fallback_at_once_and_keeps_the_next_ones_in_waiting() -> None:
+    escalated = change(escalate=True).deliveries
+
+    assert {one.state for one in escalated if one.rank == 0} == {DeliveryState.PENDING}
+    assert {one.state for one in escalated if one.rank > 0} <= {DeliveryState.WAITING}
 
 
 def test_chat_of_the_notification_takes_the_place_of_the_route() -> None:
@@ -94,6 +97,12 @@ def test_changes_are_joined_in_order() -> None:
     first, second = StateWrite("s", "a", 1), StateWrite("s", "a", 2)
 
     assert merge(Change(state=(first,)), Change(), Change(state=(second,))).state == (first, second)
+
+
+def test_alert_that_a_later_change_resolves_is_not_opened() -> None:
+    opened, resolved = change(key="k", reminder="still out"), change(key="k", resolves=True)
+
+    assert (merge(opened, resolved).alerts, merge(resolved, opened).alerts) == ((), opened.alerts)
 
 
 def test_change_without_anything_is_false() -> None:

@@ -5,8 +5,10 @@ Who does what, from the outside in:
 - `source`: the port, on the event loop; owns the reader's thread.
 - `thread`: the reader's thread: waits for a wake-up, lets the reader work, hands batches over.
 - `reader`: one turn after the other over all files; can be driven without a thread.
-- `ledger`: which file is which: newcomers, renamed ones, copies, those that are gone.
-- `parcel`: gathers what becomes the next batch.
+- `ledger`: which file is which: newcomers, renamed ones, those that are gone. `resumption` finds what the checkpoints speak of,
+  `lineage` what is a copy of what, `lineup` in which order the files of one log are read, `rescue` what to do about a
+  truncation, `retirement` when to close.
+- `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop.
 - `tracked`: one open file: reads whole lines from a verified position.
 - `place`: which paths a pattern means, and which names are rotations of which log.
 - `watch`: wake-ups by the operating system; a hint, never the truth.

@@ -101,7 +101,13 @@ class Place:
         self.is_glob = bool(_MAGIC.search(self.pattern))
         self._directories, self._file = os.path.split(self.pattern)
         self._matches = re.compile(fnmatch.translate(self._file)).match if self.is_glob else self._file.__eq__
+        self._has_wild_directories = bool(_MAGIC.search(self._directories))
+        self._real_fixed = self._directories
         self._names: dict[str, tuple[str, bool] | None] = {}
+
+    def concerns_directory(self, real_path: str) -> bool:
+        """Say whether it matters here that a directory appears or vanishes."""
+        return self._has_wild_directories or f"{self._real_fixed}/".startswith(f"{real_path}/")
 
     def family_name(self, name: str) -> tuple[str, bool] | None:
         """Give the name of the log that a file name belongs to and whether the pattern names it, None for strangers."""
@@ -143,7 +149,10 @@ class Place:
         existing = fixed
         while not os.path.isdir(existing) and existing != os.path.dirname(existing):
             existing = os.path.dirname(existing)
-        listing.watched.add(os.path.realpath(existing))
+        real = os.path.realpath(existing)
+        # The directory above too: it tells when this one is renamed.
+        listing.watched.update((real, os.path.dirname(real)))
+        self._real_fixed = os.path.normpath(os.path.join(real, os.path.relpath(fixed, existing)))
         if existing != fixed:
             return []
         level, found = fixed, [fixed]

@@ -2,41 +2,22 @@
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from collections.abc import Callable, Iterable
+from typing import Self
 
 from opsbot.adapters.sources.file import lineage, rescue, retirement
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Identity, Place, name_of
-from opsbot.adapters.sources.file.resumption import Resumption
+from opsbot.adapters.sources.file.place import Place, name_of
+from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import Block, Buffer, RewrittenError, Tracked
-from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.core.log import Batch, Checkpoint, Match, Record
-from opsbot.core.ports import Clock, Matcher
-
-ReadFrom = Literal["end", "beginning"]
+from opsbot.core.log import Batch, Match, Record
 
 _MISSING_S = 2.0
 _RECENT_FILES = 64
 _PASS_BYTES = 8 * 1024 * 1024
 """After so many bytes a pass over the files is interrupted, so that wake-ups and the wish to stop are seen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What a reader shall read: see FileSource for the meaning of each."""
-
-    source: str
-    pattern: str
-    matcher: Matcher
-    checkpoints: Sequence[Checkpoint]
-    clock: Clock
-    read_from: ReadFrom = "end"
-    refused: Collection[Identity] = ()
-    tuning: Tuning = field(default_factory=Tuning)
 
 
 class Reader:
@@ -55,8 +36,7 @@ class Reader:
         self._place = Place(task.pattern)
         self._parcel = Parcel(task.source, task.tuning, task.clock)
         self._complaints = Complaints(task.source)
-        resumption = Resumption(task.checkpoints, self._place, self._parcel)
-        self._ledger = Ledger(self._place, self._parcel, resumption, task.tuning, task.clock)
+        self._ledger = Ledger(task, self._place, self._parcel, self._complaints)
         self._buffer = Buffer()
         self._seen_at_s = -_MISSING_S
         self._recent: OrderedDict[Tracked, None] = OrderedDict()
@@ -84,7 +64,7 @@ class Reader:
 
         Gives the paths, as `touch` would know them, where something new was found that had not been announced.
         """
-        self._look()
+        self._ledger.reconcile()
         news = self._ledger.news
         self._complain()
         for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
@@ -101,11 +81,6 @@ class Reader:
         elif now_s - self._seen_at_s >= _MISSING_S and not self._complaints.has(pattern):
             self._complaints.lost(pattern, "no file matches" if self._place.is_glob else "missing")
 
-    def _look(self) -> None:
-        task = self._task
-        from_beginning = task.read_from == "beginning"
-        self._ledger.reconcile(refused=task.refused, from_beginning=from_beginning, complaints=self._complaints)
-
     def touch(self, paths: Iterable[str]) -> bool:
         """Take note that something was written to these files; True when `reconcile` is needed to know them."""
         is_unknown = False
@@ -117,8 +92,10 @@ class Reader:
                 is_unknown = True
         return is_unknown
 
-    def is_relevant(self, path: str) -> bool:
-        """Say whether a change of this name in a directory can matter."""
+    def is_relevant(self, path: str, *, is_directory: bool) -> bool:
+        """Say whether it can matter that this name appears or vanishes."""
+        if is_directory:
+            return self._place.concerns_directory(path)
         return path in self._ledger.by_real_path or self._place.family_name(name_of(path)) is not None
 
     def turn(self) -> bool:
@@ -156,7 +133,7 @@ class Reader:
         self.flush()
 
     def _may_read(self, tracked: Tracked) -> bool:
-        if not self._ledger.is_its_turn(tracked):
+        if next(self._ledger.lineup.in_the_way(tracked), None) is not None:
             return False
         if not tracked.is_checked and tracked.size > tracked.cursor.offset:
             self._check(tracked)
@@ -179,8 +156,7 @@ class Reader:
     def _check(self, tracked: Tracked) -> None:
         """See whether a newcomer that has content now is a copy of what we read, or are about to read, elsewhere."""
         tracked.is_checked = True
-        relatives = [each for each in self._ledger.files.values() if each.family == tracked.family]
-        tracked.original = lineage.original_of(tracked, [*relatives, *self._recent])
+        tracked.original = lineage.original_of(tracked, [*self._ledger.lineup.relatives(tracked), *self._recent])
 
     def _read(self, tracked: Tracked) -> int:
         total = 0
@@ -210,11 +186,11 @@ class Reader:
         self._ledger.dirty.pop(tracked, None)
 
     def _begin_anew(self, tracked: Tracked) -> None:
-        self._look()
+        self._ledger.reconcile()
         for newcomer in [each for each in self._ledger.files.values() if not each.is_checked]:
             if newcomer is not tracked and newcomer.size > newcomer.cursor.offset:
                 self._check(newcomer)
-        rescue.begin_anew(self._ledger, tracked, self._task.refused)
+        rescue.begin_anew(self._ledger, tracked)
 
     def _consume(self, tracked: Tracked, block: Block) -> int:
         before = tracked.cursor.offset

@@ -1,11 +1,11 @@
 """What to do when a file no longer holds what was read from it: find the copy that does."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
 from opsbot.adapters.sources.file.ledger import Ledger
-from opsbot.adapters.sources.file.place import Entry, Identity, directory_of
+from opsbot.adapters.sources.file.place import Entry, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Gap
 
@@ -13,7 +13,7 @@ _LOOKED_AT = 64
 """So many strangers in the directory, the newest ones, may be the copy."""
 
 
-def begin_anew(ledger: Ledger, tracked: Tracked, refused: Collection[Identity]) -> None:
+def begin_anew(ledger: Ledger, tracked: Tracked) -> None:
     """Read a truncated file from its beginning, after the rest of its old content, if a copy of that is to be found.
 
     The ledger has been reconciled since the truncation, and copies among its files have been told to follow.
@@ -27,11 +27,12 @@ def begin_anew(ledger: Ledger, tracked: Tracked, refused: Collection[Identity]) 
     for copy in copies:
         copy.original = None
         is_rescued |= _resume(ledger, copy, old)
-    is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old, refused)
+    is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old)
     if lost and not is_rescued:
         ledger.parcel.gap(Gap(tracked.path, "truncated before the end of its last line was read", lost))
     tracked.move_to(Cursor())
-    ledger.move_to_end(tracked)
+    tracked.is_drained = False
+    ledger.mark(tracked)
     ledger.parcel.advance(tracked, tracked.cursor)
 
 
@@ -45,7 +46,7 @@ def _resume(ledger: Ledger, copy: Tracked, old: Cursor) -> bool:
     return True
 
 
-def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor, refused: Collection[Identity]) -> bool:
+def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool:
     """Look for the copy under a name that no rotation would give; only equal bytes tell."""
     if len(old.marker) < MARKER_BYTES:
         return False
@@ -54,11 +55,10 @@ def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor, refused
             copy = Tracked.open(Entry(path=path, family=tracked.family, is_matched=False, real=path))
         except OSError:
             continue
-        if copy.identity not in ledger.files and copy.identity not in refused and copy.holds(old):
+        if copy.identity not in ledger.files and copy.identity not in ledger.task.refused and copy.holds(old):
             copy.move_to(old)
             copy.is_found = False
             copy.is_checked = True
-            copy.grown_at_s = tracked.grown_at_s
             ledger.admit(copy)
             return True
         copy.close()

@@ -15,7 +15,7 @@ def retiring(ledger: Ledger, now_s: float) -> Iterator[Tracked]:
     """Give the rotated files that have been quiet for long enough."""
     for tracked in list(ledger.files.values()):
         is_quiet = tracked.is_drained and tracked not in ledger.dirty
-        is_over = not tracked.is_live and now_s - tracked.grown_at_s >= ledger.tuning.rotate_wait_s
+        is_over = not tracked.is_live and now_s - tracked.grown_at_s >= ledger.task.tuning.rotate_wait_s
         if is_quiet and is_over and tracked.fd is not None:
             yield tracked
 
@@ -33,7 +33,7 @@ def retire(ledger: Ledger, tracked: Tracked) -> None:
 
 def shed(ledger: Ledger) -> None:
     """Close the files that have been quiet for longest, when too many are open."""
-    limit = ledger.tuning.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+    limit = ledger.task.tuning.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
     opened = [each for each in ledger.files.values() if each.fd is not None]
     if ledger.lacks_descriptors:
         limit = min(limit, len(opened) // 2)

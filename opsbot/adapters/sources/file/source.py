@@ -9,7 +9,7 @@ import structlog
 
 from opsbot.adapters.sources.file.handover import Handover
 from opsbot.adapters.sources.file.place import Identity
-from opsbot.adapters.sources.file.reader import ReadFrom, Task
+from opsbot.adapters.sources.file.task import ReadFrom, Task
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import structlog
 
 from opsbot.adapters.sources.file.handover import Handover, StoppedError
-from opsbot.adapters.sources.file.reader import Reader, Task
+from opsbot.adapters.sources.file.reader import Reader
+from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.watch import DirectoryWatch, Hint, Watch
 
 _log = structlog.get_logger(__name__)
@@ -119,7 +120,7 @@ class ReaderThread:
         for hint in hints:
             self._unannounced.pop(hint.path, None)
         is_needed = reader.touch({hint.path for hint in hints if not hint.is_name})
-        if is_needed or any(hint.is_directory or (hint.is_name and reader.is_relevant(hint.path)) for hint in hints):
+        if is_needed or any(_is_about_names(reader, hint) for hint in hints):
             self._reconcile_at_s = min(self._reconcile_at_s, self._rested_at_s)
         return self._task.clock.monotonic_s() >= self._reconcile_at_s
 
@@ -165,3 +166,7 @@ class ReaderThread:
             _log.info("watching_again", source=self._task.source)
         self._is_watching = True
         return is_new
+
+
+def _is_about_names(reader: Reader, hint: Hint) -> bool:
+    return hint.is_name and reader.is_relevant(hint.path, is_directory=hint.is_directory)

@@ -92,7 +92,8 @@ class Tracked:
         self.is_drained = False
         self.original: Tracked | None = None
         self.seen: tuple[int, int] = (-1, -1)
-        self.home: Identity | None = None
+        self.home = entry.home
+        self.missing_since_s: float | None = None
         self.grown_at_s = 0.0
         self.cursor = Cursor()
         self.reached = 0
@@ -150,6 +151,11 @@ class Tracked:
         self.reached = cursor.offset
         self.pending = b""
         self._ahead = None
+
+    def move_to_end(self, max_line_bytes: int) -> None:
+        """Read on from the beginning of the last line, finished or not."""
+        if self.fd is not None:
+            self.move_to(Cursor.at_last_line(self.fd, self.size, max_line_bytes))
 
     def checkpoint(self, source: str, cursor: Cursor) -> Checkpoint:
         """Say how far the file has been consumed when everything before the cursor has."""

@@ -47,14 +47,18 @@ class DirectoryWatch:
         self._hint = hint
         self._observer: Any = None  # watchdog's Observer, whose class depends on the platform
         self._watched: dict[str, tuple[tuple[int, int], Any]] = {}
+        self._gone: set[str] = set()
 
     def arm(self, directories: set[str]) -> bool:
         """Watch these directories; one that was deleted and made again is watched anew."""
         identities = {path: identity for path in directories if (identity := _identity(path)) is not None}
+        gone = set(self._gone)
         for path, (identity, watch) in list(self._watched.items()):
-            if identities.get(path) != identity:
+            # The identity alone does not tell: a directory that is made again often has the number of the old one.
+            if path in gone or identities.get(path) != identity:
                 del self._watched[path]
                 self._observer.unschedule(watch)
+        self._gone.difference_update(gone)
         missing = [path for path in identities if path not in self._watched]
         try:
             added = [path for path in missing if self._watch(path, identities[path])]
@@ -90,16 +94,19 @@ class DirectoryWatch:
             self._observer = observer
         kinds = ["FileModified", "FileCreated", "FileMoved", "FileDeleted", "DirCreated", "DirMoved", "DirDeleted", "FileAttrib"]
         wanted = [kind for name in kinds if (kind := getattr(events, f"{name}Event", None)) is not None]
-        return self._observer.schedule(_Handler(self._hint), path, event_filter=wanted)
+        return self._observer.schedule(_Handler(self._hint, self._gone), path, event_filter=wanted)
 
 
 class _Handler:
     """What watchdog calls; by its shape a FileSystemEventHandler."""
 
-    def __init__(self, hint: Callable[[Hint], None]) -> None:
+    def __init__(self, hint: Callable[[Hint], None], gone: set[str]) -> None:
         self._hint = hint
+        self._gone = gone
 
     def dispatch(self, event: "FileSystemEvent") -> None:
+        if event.is_directory and event.event_type == "deleted":
+            self._gone.add(os.fsdecode(event.src_path))
         is_name = event.event_type != "modified"
         self._hint(Hint(os.fsdecode(event.src_path), is_name, event.is_directory))
         if event.dest_path:

@@ -28,6 +28,7 @@ _CHECKPOINT = "INSERT OR REPLACE INTO checkpoint (source, device, inode, path, p
 _ALERT = """
 INSERT OR REPLACE INTO alert (scene, key, reminder, opened_at, next_at, repeats, acknowledged_by) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+_REMINDED = "UPDATE alert SET next_at = ?, repeats = ?, acknowledged_by = ? WHERE scene = ? AND key = ?"
 _JOB = """
 INSERT OR REPLACE INTO job (job_id, message_key, person, channel, chat_id, is_room, scene, text, started_at, state, ended_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -52,7 +53,9 @@ def commit(db: sqlite3.Connection, change: Change) -> Sequence[int]:
     db.executemany(
         "DELETE FROM alert WHERE scene = ? AND key = ?", [(to_text(scene), to_text(key)) for scene, key in change.resolved]
     )
-    db.executemany(_ALERT, [alert_cells(alert) for alert in change.alerts])
+    db.executemany(_ALERT, [alert_cells(alert) for alert in change.alerts if not alert.repeats])
+    # A reminder must not bring back an alert that was resolved meanwhile.
+    db.executemany(_REMINDED, [_reminded_cells(alert) for alert in change.alerts if alert.repeats])
     db.executemany(_JOB, [job_cells(job) for job in change.jobs])
     return outbox.enqueue(db, change.deliveries)
 
@@ -106,6 +109,11 @@ def claim(db: sqlite3.Connection, message_key: str, at: datetime, job: Job | Non
     if is_new and job is not None:
         db.execute(_JOB, job_cells(job))
     return bool(is_new)
+
+
+def _reminded_cells(alert: Alert) -> tuple[object, ...]:
+    _, _, _, _, next_at, repeats, acknowledged_by = alert_cells(alert)
+    return next_at, repeats, acknowledged_by, to_text(alert.scene), to_text(alert.key)
 
 
 def alerts(db: sqlite3.Connection) -> Sequence[Alert]:

@@ -1,0 +1,26 @@
+"""What a reader is told to do."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from opsbot.adapters.sources.file.place import Identity
+from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.core.log import Checkpoint
+from opsbot.core.ports import Clock, Matcher
+
+ReadFrom = Literal["end", "beginning"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a reader shall read, and how: see FileSource for the meaning of each."""
+
+    source: str
+    pattern: str
+    matcher: Matcher
+    checkpoints: Sequence[Checkpoint]
+    clock: Clock
+    read_from: ReadFrom = "end"
+    refused: Collection[Identity] = ()
+    tuning: Tuning = field(default_factory=Tuning)
