@@ -12,7 +12,7 @@ from opsbot.testing import harness
 __all__ = ["harness"]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def _no_blocking_call_in_the_loop() -> Iterator[None]:
     """Fail a test in which opsbot blocks the event loop; what the test itself does is its own business."""
     with blockbuster_ctx("opsbot") as watched:

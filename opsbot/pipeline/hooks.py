@@ -21,6 +21,7 @@ from opsbot.core.output import Output
 from opsbot.core.ports import Clock, Store
 from opsbot.core.scene import Route, Scene
 from opsbot.pipeline.context import Daemon, OperationContext
+from opsbot.pipeline.limit import within
 
 log = structlog.get_logger(__name__)
 
@@ -74,8 +75,7 @@ class Hooks:
         context = OperationContext(self._daemon, scene, may_run=may_run)
         limit_s = RUNNING_HOOK_TIMEOUT_S if may_run else HOOK_TIMEOUT_S
         try:
-            async with asyncio.timeout(limit_s):
-                notifications = [_checked(notification) async for notification in _told(call(context))]
+            notifications = await within(self._clock, limit_s, _all_told(call(context)))
         except Exception as exc:  # operation code: the bug stays here
             log.exception("operation failed", scene=scene.name, hook=hook)
             return self.report(
@@ -146,6 +146,10 @@ def _checked(notification: object) -> Notification:
             f"a notification's content is str, Image, File, QrCode or Markdown, not {type(notification.content).__name__}"
         )
     return notification
+
+
+async def _all_told(result: Hook) -> list[Notification]:
+    return [_checked(notification) async for notification in _told(result)]
 
 
 async def _told(result: Hook) -> AsyncIterator[Notification]:

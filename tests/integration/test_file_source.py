@@ -583,6 +583,31 @@ def test_log_that_was_replaced_by_itself_with_more_lines_is_not_read_again(log: 
         assert followed.read() == ["added by an editor"]
 
 
+def test_logs_of_a_program_that_always_says_the_same_are_all_read(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "started")
+        followed.read()
+        for number in (3, 2, 1):
+            log.rename(log.with_name(f"app.log.{number}"))
+            os.utime(log.with_name(f"app.log.{number}"), (100 - number, 100 - number))
+            append(log, "started")
+
+        assert followed.read() == ["started"] * 3
+
+
+def test_logs_of_a_program_that_always_says_the_same_are_all_read_after_a_restart(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "started")
+        followed.read()
+    log.rename(log.with_name("out of sight"))
+    for number in (3, 2, 1):
+        append(log.with_name(f"app.log.{number}"), "started")
+        os.utime(log.with_name(f"app.log.{number}"), (100 - number, 100 - number))
+    append(log, "started")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert again.read() == ["started"] * 4
+
+
 def test_next_log_that_begins_like_the_one_before_is_read(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log, *LINES * 3)

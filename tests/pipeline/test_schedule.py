@@ -222,3 +222,21 @@ async def test_periodic_method_that_runs_a_program_sees_its_exit(harness: Harnes
     bot.runs("look").exits(status)
 
     assert await bot.passes(minutes=10) == ["system: exit 1"]
+
+
+class Hanging(Operation):
+    """Never comes to an end."""
+
+    def rules(self) -> Iterable[Rule]:
+        return (Rule("hang"),)
+
+    async def on_log(self, ctx: Context, event: LogEvent) -> Notification | None:
+        await ctx.sleep(10_000)
+        return None
+
+
+async def test_hook_that_hangs_is_ended_and_told(harness: Harness) -> None:
+    bot = harness(Hanging())
+    await bot.reads("hang")
+
+    assert "TimeLimitError" in str(await bot.passes(seconds=31))

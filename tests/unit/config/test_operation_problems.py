@@ -48,7 +48,7 @@ def test_each_problem_of_a_setting_has_its_line(tmp_path: Path, own: str, expect
     configuration = load(file, {"SECRET": "zeta secret"})
 
     with pytest.raises(ValidationError) as caught:
-        Watch(**configuration.operations["x"].settings)
+        Watch(**configuration.operations["x"].settings)  # type: ignore[arg-type] # what stands in a file has any type
     problems = operation_problems(configuration.document, "x", caught.value, ("process", "patterns", "limit"))
 
     found = [str(problem).removeprefix(f"{file}:") for problem in problems]

@@ -305,3 +305,51 @@ async def test_daemon_speaks_the_language_of_the_test(harness: Harness) -> None:
     bot.answers(None)
 
     assert (await bot.says("ask"))[-1] == "没有及时回答，什么也没做。"
+
+
+async def test_failure_of_the_daemon_itself_fails_the_test(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    bot = harness(Everything())
+    await bot.starts()
+
+    async def broken(_: object) -> list[int]:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bot.store, "commit", broken)
+        with pytest.RaisesGroup(MemoryError, flatten_subgroups=True):
+            await bot.reads("ERROR disk")
+    await bot.restarts(killed=True)
+
+
+async def test_secrets_are_masked_on_the_way_out_and_not_in_what_the_operation_said(harness: Harness) -> None:
+    bot = harness(RestartPm2(process="bob"), secrets=["hunter2hunter2"])
+    bot.runs("pm2", "restart", "--", "bob").prints("token hunter2hunter2")
+
+    said = await bot.says("restart")
+
+    assert (said, [message.text for message in bot.sent]) == (["token hunter2hunter2"], ["token [masked]"])
+
+
+async def test_requests_to_the_runner_can_be_looked_at(harness: Harness) -> None:
+    bot = harness(RestartPm2(process="bob"))
+    bot.runs("pm2", "restart", "--", "bob")
+    await bot.says("restart")
+
+    assert (bot.ran, bot.last_run.timeout_s, bot.last_run.job_id) == ([("pm2", "restart", "--", "bob")], 60, "job-1")
+
+
+async def test_same_program_can_do_something_else_the_next_time(harness: Harness) -> None:
+    bot = harness(RestartPm2(process="bob"))
+    bot.runs("pm2", "restart", "--", "bob").prints("first")
+    bot.runs("pm2", "restart", "--", "bob").prints("later")
+
+    assert [await bot.says("restart") for _ in range(3)] == [["first"], ["later"], ["later"]]
+
+
+async def test_wrong_use_of_the_harness_says_what_is_missing(harness: Harness) -> None:
+    bot = harness(RestartPm2(process="bob"))
+
+    with pytest.raises(ValueError, match="no partner"):
+        await bot.hears_partner("hello")
+    with pytest.raises(ValueError, match="no on_log"):
+        await bot.reads("line")

@@ -37,7 +37,7 @@ class Ledger:
         self._complaints = complaints
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
-        self._known_logs: set[str] = set()
+        self._known_logs = {each.path for each in task.checkpoints if each.path == place.family(each.path)}
         self._unreadable_at_start: set[Identity] = set()
         self._is_started = False
 
@@ -172,7 +172,7 @@ class Ledger:
         self._known_logs |= {each.path for each in newcomers if each.is_live}
         claimed = {each for each in newcomers if self._resumption.claim(each)}
         for tracked in newcomers:
-            if not self._resumption.adopt(tracked) and tracked not in claimed:
+            if not self._resumption.adopt(tracked, self._newcomers) and tracked not in claimed:
                 self._begin(tracked)
         for tracked in newcomers:
             tracked.is_checked = tracked.is_checked or (tracked.is_claimed and tracked.is_live)

@@ -37,8 +37,12 @@ def _repeats(copy: Tracked, original: Tracked) -> bool:
     if copy.cursor.offset > consumed.offset:
         return False
     if 0 < consumed.offset <= copy.size:
-        return copy.holds(consumed) and (is_rotated or _same_bytes(copy, original, 0))
-    return is_beginning(copy, original, MARKER_BYTES if consumed.offset else 1)
+        # The next logs often begin with the same few lines; a copy is made of what stands under the log's own name, or stood.
+        is_proof = len(consumed.marker) == MARKER_BYTES or original.is_live or not original.holds(consumed)
+        return is_proof and copy.holds(consumed) and (is_rotated or _same_bytes(copy, original, 0))
+    if copy.size < MARKER_BYTES:
+        return copy.size == original.size and copy.seen[1] >= original.seen[1] and is_beginning(copy, original)
+    return is_beginning(copy, original)
 
 
 def _still_stands(copy: Tracked, original: Tracked) -> bool:
@@ -46,10 +50,10 @@ def _still_stands(copy: Tracked, original: Tracked) -> bool:
     return copy.family == original.family and original.fd is not None and os.fstat(original.fd).st_nlink > 0
 
 
-def is_beginning(copy: Tracked, original: Tracked, least_bytes: int = 1) -> bool:
+def is_beginning(copy: Tracked, original: Tracked) -> bool:
     """Say whether the copy, which is shorter, is what the original begins with: it may still be growing."""
     size = copy.size
-    if size < least_bytes or original.fd is None:
+    if size == 0 or original.fd is None:
         return False
     return _same_bytes(copy, original, 0) and _same_bytes(copy, original, max(0, size - MARKER_BYTES))
 

@@ -20,11 +20,15 @@ class Lineup:
         others = [other for other in queue if other.fd is not None]
         for other in others:
             other.is_drained = False
-        place = len(queue)
-        while place > 0 and _is_younger(queue[place - 1], tracked):
-            place -= 1
-        queue.insert(place, tracked)
+        _insert(queue, tracked)
         return others
+
+    def begin_anew(self, tracked: Tracked) -> None:
+        """Find a new place for a file that now holds something younger."""
+        queue = self._queues[tracked.family]
+        queue.remove(tracked)
+        _insert(queue, tracked)
+        tracked.is_drained = False
 
     def remove(self, tracked: Tracked) -> None:
         """Let a file leave."""
@@ -47,6 +51,13 @@ class Lineup:
                 return
             if not other.is_drained:
                 yield other
+
+
+def _insert(queue: list[Tracked], tracked: Tracked) -> None:
+    place = len(queue)
+    while place > 0 and _is_younger(queue[place - 1], tracked):
+        place -= 1
+    queue.insert(place, tracked)
 
 
 def _still_leads(original: Tracked, copy: Tracked) -> bool:

@@ -31,7 +31,7 @@ def begin_anew(ledger: Ledger, tracked: Tracked) -> None:
     if lost and not is_rescued:
         ledger.parcel.gap(Gap(tracked.path, "truncated before the end of its last line was read", lost))
     tracked.move_to(Cursor())
-    tracked.is_drained = False
+    ledger.lineup.begin_anew(tracked)
     ledger.mark(tracked)
     ledger.parcel.advance(tracked, tracked.cursor)
 

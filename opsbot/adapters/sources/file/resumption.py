@@ -1,6 +1,6 @@
 """Finding again, after a restart, what the checkpoints speak of."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
 from opsbot.adapters.sources.file.parcel import Parcel
@@ -36,23 +36,24 @@ class Resumption:
         checkpoint = self._open.get(tracked.identity)
         return checkpoint is not None and self._resume(tracked, checkpoint)
 
-    def adopt(self, tracked: Tracked) -> bool:
+    def adopt(self, tracked: Tracked, present: Collection[Identity]) -> bool:
         """Let a file go on from the checkpoint of another that it holds the content of: a copy, a restored or moved file.
 
-        A copy may have a checkpoint of its own, from before it was known for one.
+        A copy may have a checkpoint of its own, from before it was known for one. `present` are the files that are there.
         """
         for checkpoint in list(self._open.values())[:_LOOKED_AT]:
-            if self._may_stand_for(tracked, checkpoint) and self._resume(tracked, checkpoint):
+            if self._may_stand_for(tracked, checkpoint, present) and self._resume(tracked, checkpoint):
                 return True
         return False
 
-    def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint) -> bool:
+    def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint, present: Collection[Identity]) -> bool:
         if checkpoint.offset <= tracked.cursor.offset or not checkpoint.marker:
             return False
         if len(checkpoint.marker) == MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
             return True
-        # A few bytes may be equal by chance, above all at the beginning of the next log; in a rotated file they are proof.
-        return tracked.path != tracked.family and tracked.family == self._place.family(checkpoint.path)
+        # A few bytes are equal in many logs at their beginning; proof they are only in the copy of a log that was truncated.
+        is_truncated = (checkpoint.device, checkpoint.inode) in present
+        return is_truncated and tracked.path != tracked.family and tracked.family == self._place.family(checkpoint.path)
 
     def _resume(self, tracked: Tracked, checkpoint: Checkpoint) -> bool:
         cursor = Cursor(checkpoint.offset, checkpoint.marker)
