@@ -1,5 +1,6 @@
 """From `channels:` to links. Each adapter is imported only when it is configured."""
 
+import importlib
 import os
 from dataclasses import dataclass
 
@@ -25,6 +26,12 @@ class Surroundings:
     clock: Clock
     qr: QrRenderer
     insight: Insight
+
+
+def import_adapters(configuration: Configuration) -> None:
+    """Import the adapters that are configured, and no others, before the loop has work to do. Blocking."""
+    for kind in {settings.kind for settings in configuration.channels.values()}:
+        importlib.import_module(f"opsbot.adapters.channels.{kind}.channel")
 
 
 def link_of(name: str, surroundings: Surroundings) -> Link:

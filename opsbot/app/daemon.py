@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import Enum
 from typing import NoReturn
 
@@ -35,6 +36,7 @@ class Signals:
         self._load_again = load_again
         self._stop_asked = False
         self._outcome: asyncio.Future[Outcome] | None = None
+        self._loading: asyncio.Future[Configuration | None] | None = None
         self.reloaded: Configuration | None = None
 
     def listen(self) -> None:
@@ -58,7 +60,14 @@ class Signals:
         self._settle(Outcome.STOP)
 
     def _reload(self) -> None:
-        configuration = self._load_again()
+        """Load in a thread: reading files and importing operations would hold up everything else."""
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().run_in_executor(None, self._load_again)
+            self._loading.add_done_callback(self._take)
+
+    def _take(self, loading: "asyncio.Future[Configuration | None]") -> None:
+        self._loading = None
+        configuration = loading.result()
         if configuration is not None:
             self.reloaded = configuration
             self._settle(Outcome.RELOAD)
@@ -81,9 +90,10 @@ async def run(
         StateError: the state directory cannot be used.
     """
     signals = Signals(load_again)
-    signals.listen()
     proven: Configuration | None = None
-    with StateLock(configuration.state_dir):
+    with ExitStack() as stack:
+        await asyncio.to_thread(stack.enter_context, StateLock(configuration.state_dir))
+        signals.listen()
         while True:
             try:
                 outcome = await _serve(configuration, signals, ready)

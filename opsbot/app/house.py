@@ -19,7 +19,7 @@ from opsbot.adapters.rendering.qr import QrPng
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.tail import read_tail
 from opsbot.adapters.stores.sqlite import SqliteStore
-from opsbot.app.channels import Surroundings, link_of
+from opsbot.app.channels import Surroundings, import_adapters, link_of
 from opsbot.app.insight import Insight
 from opsbot.app.scenes import Cast, access_of, cast_of, owner_route
 from opsbot.app.web import serve_pages
@@ -68,7 +68,7 @@ async def open_house(configuration: Configuration) -> AsyncIterator["House"]:
         StateError: the state cannot be used, or a port is taken.
     """
     access = access_of(configuration)
-    cast = cast_of(configuration, access, Loader(configuration.operation_dirs))
+    cast = await asyncio.to_thread(_prepare, configuration, access)
     async with SqliteStore(configuration.state_dir / "opsbot.db") as store, asyncio.TaskGroup() as group:
         house = House(configuration, access, cast, store, group)
         async with serve_pages(configuration, house.links) as pages:
@@ -271,10 +271,16 @@ async def _stop(scene: Scene) -> None:
         log.exception("operation failed", scene=scene.name, hook="on_stop")
 
 
+def _prepare(configuration: Configuration, access: Access) -> Cast:
+    """Import all that the configuration names. Blocking."""
+    import_adapters(configuration)
+    return cast_of(configuration, access, Loader(configuration.operation_dirs))
+
+
 def verify(configuration: Configuration) -> tuple[Problem, ...]:
     """Load all operations as `open_house` would; gives the problems of files that cannot be loaded.
 
     Raises:
         ConfigError: the operations do not fit the configuration; nothing would run.
     """
-    return cast_of(configuration, access_of(configuration), Loader(configuration.operation_dirs)).load_failures
+    return _prepare(configuration, access_of(configuration)).load_failures

@@ -1,0 +1,132 @@
+"""The daemon's life in one process: start, reload, stop."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from opsbot.app import daemon
+from opsbot.app.house import House
+from opsbot.config.load import load
+from opsbot.config.model import Configuration
+from opsbot.core.errors import StateError
+
+WITHIN_S = 20.0
+
+
+def configuration(folder: Path, *, name: str = "solo", listen: str = "127.0.0.1:0") -> Configuration:
+    file = folder / "config.yaml"
+    file.write_text(
+        f"name: {name}\nchannels:\n  page: {{kind: local, listen: '{listen}'}}\n"
+        "people:\n  archy: {roles: [owner], ids: {page: archy}}\nsources:\n  app: {path: app.log}\n"
+    )
+    return load(file, {})
+
+
+@pytest.fixture
+def solo(tmp_path: Path) -> Configuration:
+    return configuration(tmp_path)
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Iterator[Configuration]:
+    """Ask for a port that another program has."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield configuration(tmp_path, name="broken", listen=f"127.0.0.1:{server.getsockname()[1]}")
+
+
+class Life:
+    """A daemon that runs in this process; `ready` holds the name of each configuration that came up."""
+
+    def __init__(self, again: Callable[[], Configuration | None]) -> None:
+        self.ready: list[str] = []
+        self._grew = asyncio.Event()
+        self.again = again
+        self.asked = threading.Event()
+
+    def load_again(self) -> Configuration | None:
+        try:
+            return self.again()
+        finally:
+            self.asked.set()
+
+    def note_ready(self, house: House) -> None:
+        self.ready.append(house.configuration.name)
+        self._grew.set()
+
+    async def is_ready(self, times: int) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while len(self.ready) < times:
+                self._grew.clear()
+                await self._grew.wait()
+
+
+@asynccontextmanager
+async def living(first: Configuration, again: Callable[[], Configuration | None]) -> AsyncIterator[Life]:
+    life = Life(again)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(daemon.run(first, life.load_again, life.note_ready))
+        try:
+            await life.is_ready(1)
+            yield life
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.wait({running})
+
+
+async def test_reload_starts_over_with_the_new_configuration(solo: Configuration, tmp_path: Path) -> None:
+    async with living(solo, lambda: configuration(tmp_path, name="renamed")) as life:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.is_ready(2)
+
+        assert life.ready == ["solo", "renamed"]
+
+
+async def test_reload_that_is_refused_changes_nothing(solo: Configuration) -> None:
+    async with living(solo, lambda: None) as life:
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.to_thread(life.asked.wait)
+
+        assert life.ready == ["solo"]
+
+
+async def test_daemon_that_was_reloaded_lives_on_after_the_time_in_which_it_had_to_stop(
+    solo: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[bool] = []
+    monkeypatch.setattr(daemon, "STOP_WITHIN_S", 2.0)
+    monkeypatch.setattr(daemon, "_give_up", lambda: given_up.append(True))
+
+    async with living(solo, lambda: configuration(tmp_path, name="renamed")) as life:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.is_ready(2)
+        await asyncio.sleep(2.1)  # the loop's own clock decides this one
+
+        assert given_up == []
+
+
+async def test_new_configuration_that_cannot_start_is_given_up_for_the_old_one(solo: Configuration, taken: Configuration) -> None:
+    async with living(solo, lambda: taken) as life:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.is_ready(2)
+
+        assert life.ready == ["solo", "solo"]
+
+
+async def test_port_that_is_taken_is_one_clear_error(taken: Configuration) -> None:
+    with pytest.raises(StateError, match=r"127\.0\.0\.1"):
+        await daemon.run(taken, lambda: None, lambda _house: None)
+
+
+async def test_second_daemon_on_one_state_directory_is_refused(solo: Configuration) -> None:
+    async with living(solo, lambda: None):
+        with pytest.raises(StateError, match=str(os.getpid())):
+            await daemon.run(solo, lambda: None, lambda _house: None)
