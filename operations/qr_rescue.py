@@ -99,6 +99,8 @@ class QrRescue(Operation):
         """Note that the partner is out; a signature outweighs silence."""
         if ctx.state.pop("awaiting", None):
             ctx.after("unanswered", None)  # nobody who is out answers a test
+        if known_by == SIGNED:
+            ctx.state.pop("answered", None)  # an answer from before counts no more
         if not ctx.state.get("out"):
             ctx.state["out_at"] = ctx.now.isoformat()
             ctx.after("escalate", timedelta(minutes=self.escalate_minutes))
@@ -256,7 +258,7 @@ class QrRescue(Operation):
             told = (newest,)
         elif key in ("ping", "login"):
             told = self._ping(ctx, key)
-        elif key == "answered" and ctx.state.get("out"):
+        elif key == "answered" and ctx.state.pop("answered", None) and ctx.state.get("out"):
             told = self._back(ctx)
         elif key == "off" and ctx.state.pop("reminds", None):
             said = self._say(ctx, en="the rescue is off.", zh="救援已关闭。")
@@ -288,6 +290,7 @@ class QrRescue(Operation):
         ctx.state.pop("doubted", None)  # it answers, so it is not out: the code was forged, or is history
         ctx.after("unanswered", None)
         if was_asked or ctx.state.get("out") == SILENT:
+            ctx.state["answered"] = True
             ctx.after("answered", AT_ONCE)
         return ""
 

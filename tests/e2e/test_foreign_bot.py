@@ -103,12 +103,12 @@ async def test_foreign_bot_is_rescued_through_rotations_of_its_log(foreign: Fore
     await alice.gateway.wait_sent(is_picture_of(second, ARCHY))
     await foreign.rotates()
     await foreign.bot.login()
-    back = await alice.tells(rf"^{foreign.partner} is back \({foreign.bot.name}\)\.$", after=out.seq)
+    back = await alice.tells(rf"^{foreign.partner}: is back\.$", after=out.seq)
     test = await alice.tells(f"^{PING}$", foreign.bot.account, after=out.seq)
     await alice.answers(rf"^{foreign.partner} is logged in.*{STATE}\.$", f"rescue_{foreign.key} status")
 
     assert await foreign.pictures() == [first, second]
-    assert test.seq > back.seq
+    assert test.seq < back.seq  # nobody signed the login: it is believed once its test is answered
     assert await foreign.bot.said()
 
 

@@ -233,6 +233,48 @@ def test_last_line_of_a_rotated_file_counts_although_nobody_finished_it(log: Pat
         assert (before, followed.read_after(LONG_WAIT_S)) == ([], ["panic: no newline"])
 
 
+@pytest.mark.parametrize("destination", ["app.log.1", "elsewhere/app.log"])
+def test_file_that_was_quiet_for_long_stays_open_after_it_was_moved_away(log: Path, destination: str) -> None:
+    (log.parent / "elsewhere").mkdir()
+    with FollowedLog(log) as followed:
+        followed.read_after(3600)
+        log.rename(log.parent / destination)
+        followed.read_after(1)
+
+        assert str(log.parent / destination) in open_files()
+
+
+def test_closed_file_that_one_look_missed_is_not_read_again(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        rotated = log.with_name("app.log.1")
+        log.rename(rotated)
+        followed.read_after(1)
+        followed.read_after(LONG_WAIT_S)
+        rotated.rename(log.with_name("hidden"))
+        followed.read()
+        log.with_name("hidden").rename(rotated)
+
+        assert followed.read() == []
+
+
+def test_closed_files_are_not_read_again_when_their_directory_was_away(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        log.rename(log.with_name("app.log.1"))
+        append(log, "two")
+        followed.read_after(1)
+        followed.read_after(LONG_WAIT_S)
+        log.parent.rename(log.parent.with_name("unmounted"))
+        log.parent.mkdir()
+        followed.read_after(LONG_WAIT_S)
+        followed.read_after(LONG_WAIT_S)
+        log.parent.rmdir()
+        log.parent.with_name("unmounted").rename(log.parent)
+
+        assert followed.read() == []
+
+
 def test_log_that_is_renamed_and_not_made_again_is_still_read(log: Path) -> None:
     with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
         log.rename(log.with_name("app.log.1"))
@@ -357,6 +399,84 @@ def test_copy_that_was_seen_before_anything_was_read_comes_before_what_was_writt
         followed.read()
 
         assert [record.text for record in followed.records] == ["one", "two, and longer"]
+
+
+def test_copy_of_a_log_that_was_never_looked_at_comes_before_what_was_written_since(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        copy_and_truncate(log, "app-20261120.log")
+        append(log, "two")
+
+        assert followed.read() == ["one", "two"]
+
+
+def test_copy_comes_before_the_log_it_was_made_of_when_that_was_renamed_too(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        os.utime(copy_and_truncate(log, "app-20261120.log"), (1, 1))
+        append(log, "two")
+        log.rename(log.with_name("app.log.1"))
+
+        assert followed.read() == ["one", "two"]
+
+
+def test_copy_comes_before_a_log_that_was_truncated_twice_and_renamed(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "zero")
+        followed.read()
+        os.truncate(log, 0)
+        append(log, "one, and longer")
+        os.utime(copy_and_truncate(log, "app-20261120.log"), (1, 1))
+        append(log, "two")
+        log.rename(log.with_name("app.log.1"))
+
+        assert followed.read() == ["one, and longer", "two"]
+
+
+def test_unfinished_line_of_a_copy_is_read_although_the_log_itself_is_away(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        log.write_bytes(b"half")
+        followed.read()
+    copy_and_truncate(log, "app-20261120.log")
+    log.rename(log.with_name("app.log.1"))
+    with FollowedLog(log.with_name("*.log"), checkpoints=followed.saved) as again:
+        assert again.read() + again.read_after(LONG_WAIT_S) == ["half"]
+
+
+def test_two_new_files_with_the_same_content_are_read_once_if_they_are_rotations_of_one_log(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log.with_name("app.log-20261119"), *LINES)
+        append(log.with_name("app-20261119.log"), *LINES)
+        append(log, "something else")
+
+        assert sorted(followed.read()) == [*LINES, "something else"]
+
+
+def test_copy_is_not_read_after_a_restart_although_the_original_is_long_gone(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        append(log, *LINES)
+        followed.read()
+        shutil.copyfile(log, log.with_name("app-20261120.log"))
+        followed.read()
+        log.unlink()
+        followed.read_after(1)
+        followed.read_after(LONG_WAIT_S)
+    with FollowedLog(log.with_name("*.log"), checkpoints=followed.saved) as again:
+        assert (len(followed.saved), again.read()) == (1, [])
+
+
+def test_copy_with_lines_of_its_own_is_not_read_again_although_the_original_was_truncated_meanwhile(log: Path) -> None:
+    with FollowedLog(log.with_name("*.log")) as followed:
+        append(log, *LINES)
+        followed.read()
+        copy = log.with_name("app-20261120.log")
+        shutil.copyfile(log, copy)
+        followed.read()
+        append(copy, "a life of its own")
+        followed.read()
+    os.truncate(log, 0)
+    with FollowedLog(log.with_name("*.log"), checkpoints=followed.saved) as again:
+        assert again.read() == []
 
 
 @pytest.mark.parametrize("turns", range(6))
@@ -562,6 +682,15 @@ def test_inode_that_is_used_again_after_a_file_was_closed_is_another_file(log: P
         assert followed.read() == LINES[20:60]
 
 
+def test_last_line_of_a_deleted_log_counts_although_nobody_finished_it(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"panic: no newline")
+        log.unlink()
+        followed.read()
+
+        assert (followed.read_after(LONG_WAIT_S), followed.saved) == (["panic: no newline"], ())
+
+
 def test_replaced_log_is_read_from_its_beginning(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log, "one")
@@ -705,14 +834,24 @@ def test_file_with_two_names_at_the_start_is_read_once(log: Path) -> None:
         assert followed.read() == ["one"]
 
 
+def test_checkpoint_of_a_file_with_two_names_has_the_name_of_the_log(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.with_name("app.log.1").hardlink_to(log)
+        append(log, "one")
+        followed.read()
+
+        assert [checkpoint.path for checkpoint in followed.saved] == [str(log)]
+
+
 def test_looking_at_a_pipe_does_not_wake_who_wants_to_write_to_it(log: Path) -> None:
     log.unlink()
     os.mkfifo(log)
     writer = threading.Thread(target=lambda: os.close(os.open(log, os.O_WRONLY)))
     with FollowedLog(log) as followed:
         writer.start()
-        followed.read()
-        writer.join(0.05)
+        for _ in range(20):
+            followed.read()
+            writer.join(0.005)
         is_waiting = writer.is_alive()
         os.close(os.open(log, os.O_RDONLY | os.O_NONBLOCK))
         writer.join()

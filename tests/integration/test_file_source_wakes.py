@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import queue
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.adapters.sources.file.watch import Hint
+from opsbot.adapters.sources.file.watch import DirectoryWatch, Hint
 from opsbot.core.log import Batch, Match, Rule
 from opsbot.core.ports import Matcher
 from tests.integration.followed_log import append, open_files
@@ -84,6 +85,14 @@ async def test_log_whose_directories_are_made_later_wakes_the_reader(tmp_path: P
         assert await until(source.batches(), "one") == ["one"]
 
 
+async def test_new_directory_that_a_glob_means_wakes_the_reader(tmp_path: Path) -> None:
+    async with a_source(tmp_path / "*" / "app.log") as source:
+        make_directory(tmp_path / "new")
+        append(tmp_path / "new" / "app.log", "one")
+
+        assert await until(source.batches(), "one") == ["one"]
+
+
 async def test_log_in_a_directory_that_was_deleted_and_made_again_wakes_the_reader(log: Path) -> None:
     log = log.parent / "logs" / "app.log"
     make_directory(log.parent)
@@ -126,6 +135,34 @@ async def test_file_that_takes_the_place_of_a_pipe_wakes_the_reader(tmp_path: Pa
         append(log, "one")
 
         assert await until(source.batches(), "one") == ["one"]
+
+
+@pytest.mark.parametrize("way", ["renamed", "deleted"])
+async def test_directory_that_was_made_again_is_watched_again(tmp_path: Path, way: str) -> None:
+    hints: queue.SimpleQueue[Hint] = queue.SimpleQueue()
+    watch = DirectoryWatch(hints.put)
+    logs = tmp_path / "logs"
+    make_directory(logs)
+    try:
+        await asyncio.to_thread(watch.arm, {str(logs), str(tmp_path)})
+        if way == "deleted":
+            shutil.rmtree(logs)
+            await asyncio.to_thread(wait_for, hints, Hint(str(logs), is_name=True, is_directory=True))
+        else:
+            rotate(logs, "logs.old")
+        make_directory(logs)
+        is_new = await asyncio.to_thread(watch.arm, {str(logs), str(tmp_path)})
+        append(logs / "app.log", "one")
+        await asyncio.to_thread(wait_for, hints, Hint(str(logs / "app.log")))
+    finally:
+        await asyncio.to_thread(watch.close)
+
+    assert is_new
+
+
+def wait_for(hints: "queue.SimpleQueue[Hint]", wanted: Hint) -> None:
+    while hints.get(timeout=PATIENCE_S) != wanted:
+        pass
 
 
 async def test_sweep_finds_what_no_event_told_of(log: Path) -> None:
@@ -181,10 +218,12 @@ async def test_slow_consumer_makes_the_reader_wait(log: Path) -> None:
 
 
 async def test_source_whose_consumer_is_gone_is_left_at_once(log: Path) -> None:
-    tuning = Tuning(batch_records=1, queued_batches=1)
+    matcher = CountingMatcher()
     async with asyncio.timeout(4):
-        async with a_source(log, tuning=tuning):
+        async with a_source(log, matcher, Tuning(batch_records=1, queued_batches=1, turn_bytes=2, chunk_bytes=2)):
             append(log, *"abcdefghij")
+            for _ in range(2):
+                await asyncio.to_thread(matcher.scanned.acquire)
 
     for thread in threading.enumerate():
         if thread.name == "read:app":

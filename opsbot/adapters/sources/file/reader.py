@@ -214,7 +214,7 @@ class Reader:
         return Record(
             path=tracked.shown,
             offset=block.offset + start,
-            text=text.removesuffix("\r"),
+            text=text,
             rules=tuple(match.rule for match in matches),
             checkpoint=tracked.checkpoint(self._task.source, block.cursor_after(end)),
         )
