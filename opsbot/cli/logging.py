@@ -43,5 +43,7 @@ def set_up_logging(level: str, redactor: Callable[[], Redactor]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
+    # aiohttp logs what it could not parse with the whole request, tokens included.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     for noisy in ("aiohttp.access", "asyncio", "watchdog", "hpack", "grpclib"):
         logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))

@@ -1,7 +1,7 @@
 """Decide what of the outbox leaves now, and what leaves together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from opsbot.core.chat import Chat
@@ -13,14 +13,23 @@ WINDOW_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Deliveries that leave as one message: one, or several texts of one scene for one chat."""
+    """Deliveries that leave as one message: one, or several texts of one scene for one chat.
+
+    `more_ids` are texts that are only counted in the message; they are settled with it.
+    """
 
     deliveries: tuple[Delivery, ...]
+    more_ids: tuple[int, ...] = ()
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """The ids of the deliveries."""
-        return tuple(delivery.delivery_id for delivery in self.deliveries)
+        """The ids of all that leaves with this message."""
+        return (*(delivery.delivery_id for delivery in self.deliveries), *self.more_ids)
+
+    def joined_by(self, companions: Sequence[int]) -> "Bundle":
+        """Take in all that waits beside it, however much that is: a flood is one message, and a count."""
+        own = {delivery.delivery_id for delivery in self.deliveries}
+        return replace(self, more_ids=tuple(one for one in companions if one not in own))
 
     @property
     def first(self) -> Delivery:

@@ -87,8 +87,10 @@ def fallback_to_start(deliveries: Sequence[Delivery], now: datetime, fallback_af
     return waiting[0] if hopeless else None
 
 
-def grouped_text(texts: Sequence[str], n_more: str) -> str:
+def grouped_text(texts: Sequence[str], n_more: str, n_untold: int = 0) -> str:
     r"""Join texts into one message: the first few whole, the rest counted with the phrase `n_more` ("{n} more").
+
+    `n_untold` are counted besides, without being among `texts`.
 
     >>> grouped_text(["a", "b"], "{n} more")
     'a\nb'
@@ -96,5 +98,5 @@ def grouped_text(texts: Sequence[str], n_more: str) -> str:
     '2 more'
     """
     shown = list(texts[:GROUP_SHOWS])
-    rest = len(texts) - len(shown)
+    rest = len(texts) - len(shown) + n_untold
     return "\n".join([*shown, n_more.format(n=rest)] if rest else shown)

@@ -174,10 +174,19 @@ class Store(Protocol):
         ...
 
     async def due(self, channel: str, now: datetime, limit: int = 100) -> Sequence[Delivery]:
-        """Give pending deliveries of a channel whose time has come, oldest first.
+        """Give pending deliveries of a channel whose time has come: what somebody waits for first, then the oldest.
+
+        Somebody waits for replies and for what is urgent: a flood of other texts must not hold them up.
 
         Within a chat a delivery is given only when nothing older of that chat is still pending and due later
         because of a failed attempt (`attempts` > 0): a retry blocks what stands behind it.
+        """
+        ...
+
+    async def companions(self, first: Delivery, now: datetime) -> Sequence[int]:
+        """Give the ids of all due texts of the same chat and scene that may share a message with `first`, itself included.
+
+        Those are texts that are neither replies nor urgent nor edits, and that nobody tried to send yet.
         """
         ...
 

@@ -14,6 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from opsbot.core.errors import OperationLoadError, UsageError
 from opsbot.core.operation import parse_period
 
+QUOTED_CHARS = 60
+"""So much of what somebody typed is repeated in an error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -70,7 +73,7 @@ class Signature:
             elif parameter.name not in named and parameter.required:
                 raise ValueError(f"{parameter.name}: missing")
         if plain:
-            raise ValueError(f"{plain[0]!r}: one argument too many")
+            raise ValueError(f"{_quoted(plain[0])}: one argument too many")
         if not rest:
             return [], named
         # Python wants what stands before *rest by position; of that, only a flag can be missing when there is a rest.
@@ -109,11 +112,15 @@ def _next(words: list[str], key: str) -> str:
     return words.pop(0)
 
 
+def _quoted(word: str) -> str:
+    return repr(word if len(word) <= QUOTED_CHARS else f"{word[:QUOTED_CHARS]}…")
+
+
 def _read(parameter: Parameter, word: str) -> object:
     try:
         return parameter.read(word)
     except ValidationError as exc:
-        raise ValueError(f"{parameter.name}: {word!r}: {exc.errors()[0]['msg']}") from None
+        raise ValueError(f"{parameter.name}: {_quoted(word)}: {exc.errors()[0]['msg']}") from None
     except ValueError as exc:
         raise ValueError(f"{parameter.name}: {exc}") from None
 

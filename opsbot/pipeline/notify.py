@@ -91,6 +91,7 @@ class Notifier:
 
     async def _deliver(self, link: Link, bundle: Bundle) -> None:
         now = self._clock.now()
+        bundle = await self._with_companions(link, bundle, now)
         if is_groupable(bundle.first) and (wait_until := self._budget(bundle, now)) > now:
             await self._store.postpone(bundle.ids, wait_until, "rate", maybe_sent=False)
             return
@@ -115,6 +116,15 @@ class Notifier:
             self._reach.arrived(bundle.first.chat)
             self._sent_at[_chat_key(bundle)].append(now)
             await self._store.settle(bundle.ids, sent_id)
+
+    async def _with_companions(self, link: Link, bundle: Bundle, now: datetime) -> Bundle:
+        """Let all that waits for the same chat leave with a grouped text, or wait with it."""
+        if not is_groupable(bundle.first) or bundle.first.maybe_sent:
+            return bundle
+        joined = bundle.joined_by(await self._store.companions(bundle.first, now))
+        if joined.more_ids:
+            self._wakes[link.name].set()  # what else was due may be among them
+        return joined
 
     async def _say(self, link: Link, message: OutgoingMessage, replaces: str) -> str:
         """Send a message, or put it in the place of one sent before; gives its id."""

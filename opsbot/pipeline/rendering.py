@@ -8,6 +8,7 @@ from opsbot.core.catalogue import Language, text
 from opsbot.core.chat import Attachment, Capabilities, OutgoingMessage
 from opsbot.core.delivery import Delivery, grouped_text
 from opsbot.core.output import File, Image, Markdown, Output, QrCode
+from opsbot.core.plain import plain_text
 from opsbot.core.ports import QrRenderer
 from opsbot.core.redact import Redactor
 from opsbot.core.splitting import split_text
@@ -26,12 +27,12 @@ class Renderer:
     async def render(self, bundle: Bundle, capabilities: Capabilities, now: datetime) -> list[OutgoingMessage]:
         """Give the messages of a bundle, in order; the last one carries the bundle's key."""
         first = bundle.first
-        if len(bundle.deliveries) > 1:
+        if len(bundle.ids) > 1:
             texts = [str(delivery.output) for delivery in bundle.deliveries]
-            body, attachment = grouped_text(texts, text("n_more", self._language, n="{n}")), None
+            body, attachment = grouped_text(texts, text("n_more", self._language, n="{n}"), len(bundle.more_ids)), None
         else:
             body, attachment = await self._content(first, now)
-        body = self._redactor.mask(body).encode("utf-8", "replace").decode()  # half a surrogate pair is no text anywhere
+        body = self._redactor.mask(plain_text(body))
         if first.maybe_sent:
             body = f"{text('repeated', self._language)}\n{body}".strip()
         if attachment is not None and not capabilities.attachments:
@@ -52,6 +53,9 @@ class Renderer:
         if isinstance(output, QrCode):
             # Drawing takes some ten milliseconds of CPU: a thread keeps the loop free.
             return Attachment("qr.png", "image/png", await asyncio.to_thread(self._qr.png, output.payload))
+        if isinstance(output, File) and output.media_type.startswith("text/"):
+            masked = await asyncio.to_thread(self._redactor.mask, output.content.decode("utf-8", "replace"))
+            return Attachment(output.name, output.media_type, masked.encode())
         return Attachment(output.name, output.media_type, output.content)
 
     def _messages(

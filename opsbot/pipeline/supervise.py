@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from opsbot.core.context import PartState
 from opsbot.core.delivery import retry_after
-from opsbot.core.errors import ChannelUnavailableError, SourceUnavailableError
+from opsbot.core.errors import ChannelUnavailableError, OpsbotError, SourceUnavailableError
 from opsbot.core.ports import Clock
 from opsbot.pipeline.parts import Parts
 
@@ -59,7 +59,8 @@ async def supervise(
         parts.set(kind, name, PartState.STOPPED)
         raise
     except BaseException as exc:
-        parts.set(kind, name, PartState.FATAL, f"{type(exc).__name__}: a bug; the daemon ends")
+        reason = str(exc) if isinstance(exc, OpsbotError) else f"{type(exc).__name__}: a bug"
+        parts.set(kind, name, PartState.FATAL, f"{reason}; the daemon ends")
         raise
 
 

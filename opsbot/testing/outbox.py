@@ -5,7 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from opsbot.core.bundle import is_groupable
 from opsbot.core.delivery import Delivery, DeliveryState
+from opsbot.core.notification import Severity
 
 OPEN = (DeliveryState.PENDING, DeliveryState.WAITING)
 
@@ -43,10 +45,23 @@ class FakeOutbox:
         for one in pending:
             if one.attempts and one.not_before > now:
                 blocked.setdefault(one.chat.chat_id, one.delivery_id)
-        return [
+        found = [
             one
             for one in pending
             if one.not_before <= now and one.delivery_id < blocked.get(one.chat.chat_id, one.delivery_id + 1)
+        ]
+        return sorted(found, key=lambda one: (not (one.is_reply or one.severity is Severity.URGENT), one.delivery_id))
+
+    def companions(self, first: Delivery, now: datetime) -> list[int]:
+        """Answer `Store.companions`."""
+        return [
+            one.delivery_id
+            for one in self._pending(first.chat.channel)
+            if (one.chat, one.scene) == (first.chat, first.scene)
+            and is_groupable(one)
+            and one.not_before <= now
+            and not one.attempts
+            and not one.maybe_sent
         ]
 
     def next_due_at(self, channel: str) -> datetime | None:

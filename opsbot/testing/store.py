@@ -98,6 +98,11 @@ class FakeStore:
         await asyncio.sleep(0)
         return self.outbox.due(channel, now)[:limit]
 
+    async def companions(self, first: Delivery, now: datetime) -> Sequence[int]:
+        """See `Store.companions`."""
+        await asyncio.sleep(0)
+        return self.outbox.companions(first, now)
+
     async def next_due_at(self, channel: str) -> datetime | None:
         """See `Store.next_due_at`."""
         await asyncio.sleep(0)

@@ -138,6 +138,10 @@ class Side:
         await self.daemon.wait_logged(lambda line: line.get("event") == "account logged in", after=after)
         await asyncio.sleep(SETTLED_S)
 
+    async def reads(self) -> None:
+        """Wait until the daemon reads the other one's log: what was written before its first look is history."""
+        await self.daemon.wait_logged(lambda line: line.get("event") == "part running" and line.get("kind") == "source")
+
     async def restart_daemon(self) -> None:
         """Stop the daemon in order and start it again, until it obeys."""
         await self.daemon.stop()
@@ -282,7 +286,10 @@ async def paired(directory: Path, plan: Plan | None = None, *, env: Mapping[str,
         for side in both.sides:
             stack.push_async_exit(side.daemon)
         await _all(side.daemon.start for side in both.sides)
+        await _all(side.reads for side in both.sides)
         await _all(side.log_in for side in both.sides)
+        for side in both.sides:  # each tests the login of the other one: what follows is not to be met by that
+            await side.tells("^#ping$", f"wxid_{OTHER[side.name]}")
         yield both
 
 

@@ -28,8 +28,8 @@ from tests.integration.followed_log import append, open_files
 
 PATIENCE_S = 10.0
 NEVER_S = 3600.0
-BY_EVENTS = Tuning(reconcile_s=NEVER_S, poll_s=NEVER_S)
-"""Only what the operating system says can wake the reader."""
+BY_EVENTS = Tuning(reconcile_s=NEVER_S, poll_s=NEVER_S, flush_s=0.0)
+"""Only what the operating system says can wake the reader, and what it has done is told at once."""
 
 EVERY_LINE = RegexMatcher([Rule.every_line()])
 
@@ -61,8 +61,15 @@ async def until(stream: AsyncIterator[Batch], text: str) -> list[str]:
     return texts
 
 
+async def falls_asleep(source: FileSource | Handover) -> None:
+    """Wait for the first batch, which tells of the files that are there: without a wake-up nothing more is read."""
+    async with asyncio.timeout(PATIENCE_S):
+        await anext(source.batches())
+
+
 async def test_appended_line_wakes_the_reader(log: Path) -> None:
     async with a_source(log) as source:
+        await falls_asleep(source)
         append(log, "one")
 
         assert await until(source.batches(), "one") == ["one"]
@@ -70,6 +77,7 @@ async def test_appended_line_wakes_the_reader(log: Path) -> None:
 
 async def test_rotation_wakes_the_reader(log: Path) -> None:
     async with a_source(log) as source:
+        await falls_asleep(source)
         rotate(log, "app.log.1")
         append(log, "two")
 
@@ -122,6 +130,7 @@ async def test_line_behind_a_symbolic_link_wakes_the_reader(tmp_path: Path) -> N
     target, link = tmp_path / "files" / "monday", tmp_path / "links" / "app.log"
     make_link(link, target)
     async with a_source(link) as source:
+        await falls_asleep(source)
         append(target, "one")
 
         assert await until(source.batches(), "one") == ["one"]
@@ -166,7 +175,8 @@ def wait_for(hints: "queue.SimpleQueue[Hint]", wanted: Hint) -> None:
 
 
 async def test_sweep_finds_what_no_event_told_of(log: Path) -> None:
-    async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02)) as handover:
+    async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02, flush_s=0.0)) as handover:
+        await falls_asleep(handover)
         append(log, "one")
 
         assert await until(handover.batches(), "one") == ["one"]
@@ -174,7 +184,8 @@ async def test_sweep_finds_what_no_event_told_of(log: Path) -> None:
 
 async def test_reader_that_may_not_watch_polls_and_says_so(log: Path) -> None:
     with capture_logs() as told:
-        async with running(log, lambda _: RefusedWatch(), Tuning(reconcile_s=NEVER_S, poll_s=0.02)) as handover:
+        async with running(log, lambda _: RefusedWatch(), Tuning(reconcile_s=NEVER_S, poll_s=0.02, flush_s=0.0)) as handover:
+            await falls_asleep(handover)
             append(log, "one")
             lines = await until(handover.batches(), "one")
 

@@ -296,7 +296,7 @@ async def test_group_of_which_only_a_zombie_is_left_counts_as_gone() -> None:
 
     try:
         os.killpg(pid, 0)  # there it is
-        assert not group_lives(pid)
+        assert not await asyncio.to_thread(group_lives, pid)
     finally:
         os.waitpid(pid, 0)  # noqa: ASYNC222 it has ended
 
@@ -317,8 +317,11 @@ async def test_nothing_is_left_of_a_run(runner: ProcessRunner) -> None:
     def open_files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
+    def children() -> set[str]:
+        return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
     await exit_of(runner, "true")
-    before = open_files()
+    before, others = open_files(), children()  # other tests may have left a peer running
     for _ in range(5):
         await exit_of(runner, "true")
         await exit_of(runner, "sleep", "60", timeout_s=0.01)
@@ -326,8 +329,7 @@ async def test_nothing_is_left_of_a_run(runner: ProcessRunner) -> None:
             await output(runner, "opsbot-no-such-program")
 
     assert open_files() == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)  # noqa: ASYNC222 it does not wait
+    assert children() <= others
 
 
 # What goes in

@@ -48,7 +48,7 @@ async def test_second_instance_is_told_the_pid_of_the_first(tmp_path: Path) -> N
     child = await a_holder(tmp_path / "state")
     try:
         with pytest.raises(StateError, match=rf"another opsbot \(pid {child.pid}\) uses it: stop that one"):
-            StateLock(tmp_path / "state").__enter__()
+            await asyncio.to_thread(StateLock(tmp_path / "state").__enter__)
     finally:
         child.kill()
         await child.communicate()
@@ -59,10 +59,11 @@ async def test_lock_of_a_killed_instance_is_free(tmp_path: Path) -> None:
     child.kill()
     await child.communicate()
 
-    with StateLock(tmp_path / "state"):
-        content = (tmp_path / "state" / "lock").read_text()
+    def taken() -> str:
+        with StateLock(tmp_path / "state"):
+            return (tmp_path / "state" / "lock").read_text()
 
-    assert content == f"{os.getpid()}\n"
+    assert await asyncio.to_thread(taken) == f"{os.getpid()}\n"
 
 
 def test_lock_can_be_taken_again_after_it_was_left(tmp_path: Path) -> None:

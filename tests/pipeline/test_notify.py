@@ -331,7 +331,7 @@ async def test_what_is_urgent_or_of_another_scene_travels_alone() -> None:
             post.a_notice("x", scene="y"),
         )
 
-        assert post.texts() == ["one\ntwo", "urgent", "x"]
+        assert post.texts() == ["urgent", "one\ntwo", "x"]
 
 
 async def test_chat_gets_no_more_than_its_messages_per_minute() -> None:
@@ -492,3 +492,19 @@ async def test_edit_that_is_too_long_goes_on_in_a_new_message(limit: int) -> Non
         await post.takes(post.a_delivery("one\ntwo", edits=first))
 
         assert ([message.text for _, message in post.channel.edited], post.texts()) == (["one"], ["one", "two"])
+
+
+async def test_flood_of_texts_holds_up_nothing_that_somebody_waits_for() -> None:
+    async with posting(manners=Manners(per_chat_per_minute=1)) as post:
+        await post.takes(*(post.a_notice(f"{n}") for n in range(200)))
+        await post.takes(post.a_notice("urgent", severity=Severity.URGENT))
+        await post.clock.advance(10)
+
+        assert post.texts() == ["0\n1\n2\n3\n4\n… and 195 more", "urgent"]
+
+
+async def test_what_a_log_could_smuggle_into_a_chat_is_taken_out() -> None:
+    async with posting() as post:
+        await post.takes(post.a_notice("\x1b[31mred\x1b[0m \u202eevil\x00 @all", severity=Severity.URGENT))
+
+        assert post.texts() == ["red evil ＠all"]

@@ -77,5 +77,7 @@ class Handover:
             if isinstance(item, BaseException):
                 self._arrived.put_nowait(None)
                 raise item
-            yield item
-            self._tokens.put(True)
+            try:
+                yield item
+            finally:
+                self._tokens.put(True)

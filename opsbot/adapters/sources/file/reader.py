@@ -156,7 +156,8 @@ class Reader:
     def _check(self, tracked: Tracked) -> None:
         """See whether a newcomer that has content now is a copy of what we read, or are about to read, elsewhere."""
         tracked.is_checked = True
-        tracked.original = lineage.original_of(tracked, [*self._ledger.lineup.relatives(tracked), *self._recent])
+        recent = [each for each in self._recent if self._ledger.files.get(each.identity) is each]
+        tracked.original = lineage.original_of(tracked, [*self._ledger.lineup.relatives(tracked), *recent])
 
     def _read(self, tracked: Tracked) -> int:
         total = 0

@@ -67,7 +67,15 @@ WITH blocked AS (
 SELECT outbox.* FROM outbox LEFT JOIN blocked ON blocked.chat_id = outbox.chat_id
 WHERE outbox.channel = :channel AND outbox.state = 'pending' AND outbox.not_before <= :now
     AND (blocked.head IS NULL OR outbox.id < blocked.head)
-ORDER BY outbox.id LIMIT :limit
+ORDER BY (outbox.is_reply OR outbox.severity = 'urgent') DESC, outbox.id LIMIT :limit
+"""
+
+_COMPANIONS = """
+SELECT id FROM outbox
+WHERE channel = :channel AND chat_id = :chat_id AND is_room = :is_room AND scene = :scene AND state = 'pending'
+    AND not_before <= :now AND NOT is_reply AND severity <> 'urgent' AND edits = 0 AND attempts = 0 AND NOT maybe_sent
+    AND kind = 'text'
+ORDER BY id
 """
 
 # What stands behind a retry leaves no sooner than the retry.
@@ -123,6 +131,12 @@ def due(db: sqlite3.Connection, channel: str, now: datetime, limit: int) -> Sequ
     """Answer `Store.due`."""
     cells = {"channel": to_text(channel), "now": to_stamp(now), "limit": limit}
     return [to_delivery(row) for row in db.execute(_DUE, cells)]
+
+
+def companions(db: sqlite3.Connection, first: Delivery, now: datetime) -> Sequence[int]:
+    """Answer `Store.companions`."""
+    cells = {**delivery_cells(first), "now": to_stamp(now)}
+    return [row["id"] for row in db.execute(_COMPANIONS, cells)]
 
 
 def next_due_at(db: sqlite3.Connection, channel: str) -> datetime | None:

@@ -84,6 +84,10 @@ class SqliteStore:
         """See `Store.due`."""
         return await self._read(outbox.due, channel, now, limit)
 
+    async def companions(self, first: Delivery, now: datetime) -> Sequence[int]:
+        """See `Store.companions`."""
+        return await self._read(outbox.companions, first, now)
+
     async def next_due_at(self, channel: str) -> datetime | None:
         """See `Store.next_due_at`."""
         return await self._read(outbox.next_due_at, channel)
