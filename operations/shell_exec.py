@@ -40,7 +40,7 @@ class Hole:
         if self.kind == "int":
             return str(int(word)) if word.isdecimal() and len(word) <= MAX_DIGITS else None
         if self.kind == "str":
-            is_harmless = word.isprintable() and not word.startswith("-") and (self.is_whole or "/" not in word)
+            is_harmless = word.isprintable() and not word.startswith("-") and (self.is_whole or _is_no_path(word))
             return word if word and is_harmless and len(word) <= MAX_CHARS else None
         return word if word in self.kind.split("|") else None
 
@@ -104,6 +104,10 @@ class ShellExec(Operation):
                 )
             filled[hole.name] = fitting
         return filled
+
+
+def _is_no_path(word: str) -> bool:
+    return "/" not in word and word not in (".", "..")
 
 
 def _holes(argv: Argv) -> dict[str, Hole]:

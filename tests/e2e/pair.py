@@ -231,6 +231,7 @@ class Pair:
             for contact, _ in CONTACTS:
                 await side.gateway.contact(contact, friend=True)
             await self._bring_back(side)
+        await self.marks()
         for side in self.sides:
             await side.answers(r"as far as its log says\.$", f"rescue_{OTHER[side.name]} rescue on")
         for side in self.sides:

@@ -192,6 +192,28 @@ async def test_reader_that_may_not_watch_polls_and_says_so(log: Path) -> None:
     assert (lines, [entry["event"] for entry in told]) == (["one"], ["watching_failed"])
 
 
+async def test_reader_to_whom_no_events_come_polls_and_says_so(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsbot.adapters.sources.file.thread._EVENT_S", 0.01)
+    with capture_logs() as told:
+        async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02, poll_s=0.01)) as handover:
+            stream = handover.batches()
+            for line in ("one", "two", "three", "four"):
+                append(log, line)
+                await until(stream, line)
+
+    assert [entry["event"] for entry in told] == ["events_missing"]
+
+
+async def test_reader_to_whom_events_come_late_does_not_complain(log: Path) -> None:
+    with capture_logs() as told:
+        async with a_source(log, tuning=Tuning(reconcile_s=0.001, poll_s=0.001)) as source:
+            for number in range(50):
+                append(log, f"{number}")
+                await until(source.batches(), f"{number}")
+
+    assert told == []
+
+
 async def test_reader_that_may_watch_again_says_so(log: Path) -> None:
     watch = RefusedWatch()
     with capture_logs() as told:
