@@ -250,6 +250,7 @@ class House:
     async def _tell_load_failures(self) -> None:
         for problem in self.cast.load_failures:
             log.error("operation not loaded", problem=str(problem))
+            self.parts.set("operation", problem.key, PartState.FATAL, problem.reason)
         if self.cast.load_failures:
             problems = "\n".join(str(problem) for problem in self.cast.load_failures)
             said = text("load_failed", self.configuration.language, problems=problems)

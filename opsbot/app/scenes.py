@@ -1,14 +1,17 @@
 """From the configuration to scenes and access."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from pydantic import ValidationError
 
+from opsbot.config.document import Document
 from opsbot.config.model import Configuration
 from opsbot.config.people import GrantSettings
 from opsbot.config.problem import operation_problems
 from opsbot.config.recipient import Recipient
+from opsbot.config.refusal import did_you_mean
 from opsbot.config.scene import SceneSettings
 from opsbot.core.access import Access, Grant
 from opsbot.core.chat import Chat
@@ -55,7 +58,11 @@ def cast_of(configuration: Configuration, access: Access, loader: Loader) -> Cas
     """
     scenes: dict[str, Scene] = {}
     failures: list[Problem] = []
-    problems: list[Problem] = []
+    problems = [
+        configuration.document.problem(("operation_dirs", position), f"there is no folder {folder}", "a folder, or no such entry")
+        for position, folder in enumerate(configuration.operation_dirs)
+        if not folder.is_dir()
+    ]
     for name, settings in configuration.operations.items():
         try:
             scenes[name] = _scene(configuration, access, loader, name, settings)
@@ -82,24 +89,14 @@ def _built_in(configuration: Configuration, loader: Loader, name: str, failures:
 
 
 def _scene(configuration: Configuration, access: Access, loader: Loader, name: str, settings: SceneSettings) -> Scene:
-    loaded = loader.load(settings.use)
-    document = configuration.document
-    keys = tuple(getattr(loaded.operation, "__dataclass_fields__", {}))
-    try:
-        operation = loaded.operation(**settings.settings)
-    except ValidationError as exc:
-        raise ConfigError(*operation_problems(document, name, exc, keys)) from exc
-    if "on_log" in loaded.surface.hooks and not settings.source:
-        raise ConfigError(
-            document.problem(("operations", name, "source"), f"{settings.use} reads a log", "source: the name of one")
-        )
+    loaded = _loaded(configuration.document, loader, name, settings.use)
+    missing = tuple(_missing(configuration.document, name, settings, loaded.surface))
+    operation, wrong = _with_settings(configuration.document, name, loaded, settings.settings)
+    if operation is None or missing:
+        raise ConfigError(*missing, *wrong)
     surface, rules = _declared(configuration, name, loaded, operation)
     partner, partner_chat = _partner(configuration, access, name, settings, operation)
     route = _route(configuration, settings, partner_chat)
-    if _needs_recipients(loaded.surface) and not route.tell:
-        raise ConfigError(
-            document.problem(("operations", name, "tell"), f"{settings.use} tells people things", "tell: [PERSON@CHANNEL]")
-        )
     return Scene(
         name=name,
         operation=operation,
@@ -124,8 +121,62 @@ def _declared(configuration: Configuration, name: str, loaded: Loaded, operation
         raise ConfigError(configuration.document.problem(("operations", name), reason)) from exc
 
 
-def _needs_recipients(surface: Surface) -> bool:
-    return "on_log" in surface.hooks
+def _loaded(document: Document, loader: Loader, name: str, use: str) -> Loaded:
+    """Load the operation of a scene; a name that stands for none is the configuration's fault, a broken file is not."""
+    known = loader.names()
+    if use not in known:
+        nearest = did_you_mean(get_close_matches(use, known, n=1))
+        path = ("operations", name, "use")
+        raise ConfigError(
+            document.problem(path, f"there is no operation {document.quoted(path, use)}{nearest}", ", ".join(sorted(known)))
+        )
+    return loader.load(use)
+
+
+def _with_settings(
+    document: Document, name: str, loaded: Loaded, settings: Mapping[str, object]
+) -> tuple[Operation | None, list[Problem]]:
+    """Make the operation, or say everything that it has against its settings."""
+    try:
+        return loaded.operation(**settings), []
+    except ValidationError as exc:
+        return None, operation_problems(document, name, exc, tuple(getattr(loaded.operation, "__dataclass_fields__", {})))
+
+
+def _missing(document: Document, name: str, settings: SceneSettings, surface: Surface) -> Iterator[Problem]:
+    """Say what of opsbot's own keys a scene that reads a log lacks."""
+    if "on_log" not in surface.hooks:
+        return
+    if not settings.source:
+        yield document.problem(("operations", name, "source"), f"{settings.use} reads a log", "source: the name of one")
+    if not settings.tell and "partner" not in settings.settings:
+        yield document.problem(("operations", name, "tell"), f"{settings.use} tells people things", "tell: [PERSON@CHANNEL]")
+
+
+def problems_of_settings(document: Document) -> list[Problem]:
+    """Say what the operations have against their settings, in a file that is wrong in other places too.
+
+    So that all that is wrong is listed at once; scenes that cannot be understood at all are left out.
+    """
+    folders = [document.folder / str(folder) for folder in _listed(document.values.get("operation_dirs"))]
+    loader = Loader(folders)
+    found: list[Problem] = []
+    scenes = document.values.get("operations")
+    for name, raw in scenes.items() if isinstance(scenes, Mapping) else ():
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("use"), str):
+            continue
+        own = {str(key): value for key, value in raw.items() if key not in SceneSettings.model_fields}
+        try:
+            found += _with_settings(document, str(name), _loaded(document, loader, str(name), raw["use"]), own)[1]
+        except OperationLoadError as exc:
+            found.append(document.problem(("operations", str(name), "use"), str(exc)))
+        except ConfigError as exc:
+            found += exc.problems
+    return found
+
+
+def _listed(value: object) -> Sequence[object]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _route(configuration: Configuration, settings: SceneSettings, partner_chat: Chat | None) -> Route:

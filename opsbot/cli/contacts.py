@@ -25,9 +25,13 @@ def contacts(config_path: Path, channel: str | None) -> None:
     from opsbot.app.channels import channels_with_accounts  # noqa: PLC0415 - loads the adapters
 
     configuration = load(config_path)
+    accounts = channels_with_accounts(configuration)
+    if channel is not None and channel not in dict(accounts):
+        known = ", ".join(name for name, _ in accounts) or "none"
+        raise click.ClickException(f"{channel} is no channel with contacts; there are: {known}")
 
     async def show() -> None:
-        for name, one in channels_with_accounts(configuration):
+        for name, one in accounts:
             if channel not in (None, name):
                 continue
             try:

@@ -45,5 +45,7 @@ def set_up_logging(level: str, redactor: Callable[[], Redactor]) -> None:
     root.setLevel(LEVELS[level])
     # aiohttp logs what it could not parse with the whole request, tokens included.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    for noisy in ("aiohttp.access", "asyncio", "watchdog", "hpack", "grpclib"):
+    # watchdog calls its own end an error; what a lost wake-up means, the source says itself.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+    for noisy in ("aiohttp.access", "asyncio", "hpack", "grpclib"):
         logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))

@@ -13,7 +13,7 @@ from opsbot.cli.logging import LEVELS, set_up_logging
 from opsbot.cli.options import config_option
 from opsbot.config.load import load
 from opsbot.config.model import Configuration
-from opsbot.core.errors import OpsbotError
+from opsbot.core.errors import ConfigError, OpsbotError
 from opsbot.core.redact import Redactor
 
 
@@ -34,7 +34,9 @@ def run(config_path: Path, log_level: str) -> None:
     def reload() -> Configuration | None:
         try:
             fresh = load(config_path)
-            verify(fresh)
+            failures = verify(fresh)
+            if failures:
+                raise ConfigError(*failures)  # what runs now is better than less of it
         except OpsbotError as exc:
             log.error("configuration not reloaded", problems=str(exc))  # noqa: TRY400 - the operator's problem, not a bug's trace
             return None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.foreign import PING, UNVERIFIED_PER_MINUTE, rescuing
+from tests.e2e.foreign import PING, rescuing
 from tests.e2e.pair import ARCHY, PAYLOADS, Side, is_picture_of
 from tests.peers.pm2 import Pm2
 from tests.peers.starter import SCRIPT, Starter, StarterRefusedError
@@ -120,16 +120,3 @@ async def test_code_of_a_foreign_bot_is_held_back_until_a_ping_stays_unanswered(
     ping = await foreign.alice.tells(f"^{PING}$", foreign.bot.account)
 
     assert ping.seq < picture.seq
-
-
-async def test_codes_of_a_foreign_bot_are_limited_per_minute(foreign: Foreign) -> None:
-    await foreign.bot.logout()
-    await foreign.alice.tells(f"^{foreign.partner}: is out")
-    payloads = [next(PAYLOADS) for _ in range(UNVERIFIED_PER_MINUTE + 3)]
-    for payload in payloads:
-        await foreign.bot.scan(payload)
-    await foreign.alice.gateway.message(ARCHY, f"rescue_{foreign.key} qr")
-    await foreign.alice.gateway.wait_sent(is_picture_of(payloads[-1], ARCHY))
-    pushed = await foreign.pictures()
-
-    assert len(pushed[:-1]) <= UNVERIFIED_PER_MINUTE

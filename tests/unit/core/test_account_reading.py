@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opsbot.core.account_reading import (
@@ -280,6 +280,7 @@ def test_scan_that_opsbot_writes_is_one_line_and_reads_as_it_was_meant(
     assert re.search(r"[\x00-\x1f]", line) is None
 
 
+@example(starter_record, "a key", "wxid_bob", "look at http://x")
 @given(WRITERS, KEYS, st.text("abcXYZ0189_-@", min_size=1, max_size=20), st.text(max_size=60))
 def test_login_that_opsbot_writes_is_one_line_and_names_the_account_whatever_its_name(
     writer: Callable[..., str], key: str, account: str, name: str

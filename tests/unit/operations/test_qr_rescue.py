@@ -452,6 +452,13 @@ async def test_login_test_that_stays_unanswered_is_told(rescue: Rescue) -> None:
     assert await rescue.bot.passes(seconds=60) == ["bob@chat: the login test was not answered; check it."]
 
 
+async def test_answer_that_came_before_a_signed_logout_counts_no_more(harness: Harness) -> None:
+    rescue = Rescue(harness(QrRescue(partner=PARTNER), pair_key=KEY, state={"answered": True}))
+    await rescue.bot.reads(rescue.logout())
+
+    assert "answered" not in rescue.bot.state
+
+
 async def test_logout_ends_the_wait_for_an_answer_to_the_login_test(rescue: Rescue) -> None:
     await rescue.bot.reads(rescue.login(), rescue.logout())
 
@@ -482,6 +489,19 @@ async def test_alarm_comes_though_the_rescue_is_off(rescue: Rescue) -> None:
 
 async def test_partners_login_test_is_answered_without_a_grant(rescue: Rescue) -> None:
     assert await rescue.bot.hears_partner("#ping") == ["pong"]
+
+
+async def test_login_test_is_answered_though_much_was_said_to_the_partner_before(rescue: Rescue) -> None:
+    for number in range(30):
+        await rescue.bot.hears_partner(f"alice@chat: something, {number}")
+
+    assert await rescue.bot.hears_partner("#ping") == ["pong"]
+
+
+async def test_partner_that_asks_again_and_again_is_left_without_answers(rescue: Rescue) -> None:
+    answers = [answer for _ in range(20) for answer in await rescue.bot.hears_partner("qr")]
+
+    assert len(answers) < 10
 
 
 async def test_answer_that_nobody_waits_for_is_met_with_silence(rescue: Rescue) -> None:
