@@ -110,6 +110,7 @@ async def rewrite(side: Side, old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("new", "says"),
     [
+        ("use: qr_rescu", "qr_rescu"),
         ("nonsense: true\n    use: qr_rescue", "nonsense"),
         ("use: qr_rescue\n    push_minutes: never", "push_minutes"),
         ("use: [qr_rescue", "alice.yaml:"),

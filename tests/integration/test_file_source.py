@@ -610,6 +610,16 @@ def test_unfinished_line_that_is_truncated_away_is_a_gap(log: Path, before: byte
         assert [(gap.path, gap.lost_bytes) for gap in followed.gaps] == [(str(log), 4)]
 
 
+def test_unfinished_line_that_is_finished_in_a_copy_is_no_gap(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"half")
+        followed.read()
+        append(log, " done")
+        copy_and_truncate(log, "app.log.1")
+
+        assert (followed.read(), followed.gaps) == (["half done"], [])
+
+
 def test_cutting_off_only_the_unfinished_line_reads_nothing_again(log: Path) -> None:
     with FollowedLog(log) as followed:
         log.write_bytes(b"one\nhalf")

@@ -34,6 +34,7 @@ class Ledger:
         self.watched: set[str] = set()
         self.news: set[str] = set()
         self.lacks_descriptors = False
+        self.look_s = 0.0
         self._complaints = complaints
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
@@ -48,8 +49,10 @@ class Ledger:
         self._newcomers = {}
         for _ in range(_LOOKS):
             before = len(self._newcomers)
+            began_at_s = self.task.clock.monotonic_s()
             listing = self.place.look()
             met = self._look_through(listing)
+            self.look_s = self.task.clock.monotonic_s() - began_at_s
             if len(self._newcomers) == before:
                 break
         self.watched = listing.watched
@@ -69,6 +72,7 @@ class Ledger:
             self.mark(other)
         if not tracked.is_matched or tracked.family in self._known_logs:
             tracked.shown = tracked.family
+        tracked.is_reborn = tracked.is_live and len(self.lineup.relatives(tracked)) > 1
         tracked.grown_at_s = self.task.clock.monotonic_s()
         self.files[tracked.identity] = tracked
         self.parcel.advance(tracked, tracked.cursor)

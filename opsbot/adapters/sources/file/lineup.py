@@ -17,7 +17,7 @@ class Lineup:
     def add(self, tracked: Tracked) -> list[Tracked]:
         """Line a newcomer up; gives those of its log that must now be read to their end once more."""
         queue = self._queues.setdefault(tracked.family, [])
-        others = [other for other in queue if other.fd is not None]
+        others = [other for other in queue if other.fd is not None and not other.is_settled]
         for other in others:
             other.is_drained = False
         _insert(queue, tracked)
@@ -28,7 +28,7 @@ class Lineup:
         queue = self._queues[tracked.family]
         queue.remove(tracked)
         _insert(queue, tracked)
-        tracked.is_drained = False
+        tracked.is_drained = tracked.is_settled = False
 
     def remove(self, tracked: Tracked) -> None:
         """Let a file leave."""

@@ -14,6 +14,7 @@ from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import Block, Buffer, RewrittenError, Tracked
 from opsbot.core.log import Batch, Match, Record
 
+_CHEAP_LOOK_S = 0.01
 _MISSING_S = 2.0
 _RECENT_FILES = 64
 _PASS_BYTES = 8 * 1024 * 1024
@@ -54,6 +55,11 @@ class Reader:
     def directories(self) -> set[str]:
         """The directories in which something may happen that matters, as of the last `reconcile`."""
         return self._ledger.watched
+
+    @property
+    def look_s(self) -> float:
+        """How long the last look at the file system took."""
+        return self._ledger.look_s
 
     def due_in_s(self) -> float | None:
         """Say when `flush_due` has something to do, None when there is nothing to wait for."""
@@ -153,6 +159,16 @@ class Reader:
         self._drained(tracked)
         return False
 
+    def _has_older(self, tracked: Tracked) -> bool:
+        """Look, after the first lines of a rotated log were read, whether it had been copied and truncated before that already.
+
+        Only what was consumed lets later truncations be noticed.
+        """
+        if self._ledger.look_s < _CHEAP_LOOK_S:
+            self._ledger.reconcile()
+        tracked.is_reborn = next(self._ledger.lineup.in_the_way(tracked), None) is not None
+        return tracked.is_reborn
+
     def _check(self, tracked: Tracked) -> None:
         """See whether a newcomer that has content now is a copy of what we read, or are about to read, elsewhere."""
         tracked.is_checked = True
@@ -171,6 +187,8 @@ class Reader:
                     self._drained(tracked)
                     self._between(tracked.path)
                     break
+                if tracked.is_reborn and self._has_older(tracked):
+                    break
                 total += self._consume(tracked, block)
             else:
                 self._ledger.dirty.pop(tracked)
@@ -184,6 +202,7 @@ class Reader:
 
     def _drained(self, tracked: Tracked) -> None:
         tracked.is_drained = True
+        tracked.is_settled = not tracked.is_live
         self._ledger.dirty.pop(tracked, None)
 
     def _begin_anew(self, tracked: Tracked) -> None:

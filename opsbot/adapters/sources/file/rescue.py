@@ -28,12 +28,22 @@ def begin_anew(ledger: Ledger, tracked: Tracked) -> None:
         copy.original = None
         is_rescued |= _resume(ledger, copy, old)
     is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old)
-    if lost and not is_rescued:
+    if lost and not is_rescued and not _is_elsewhere(ledger, tracked):
         ledger.parcel.gap(Gap(tracked.path, "truncated before the end of its last line was read", lost))
     tracked.move_to(Cursor())
+    tracked.is_reborn = True
     ledger.lineup.begin_anew(tracked)
     ledger.mark(tracked)
     ledger.parcel.advance(tracked, tracked.cursor)
+
+
+def _is_elsewhere(ledger: Ledger, tracked: Tracked) -> bool:
+    """Say whether the unfinished line, the only thing that was seen of the file, stands in another one that is read anyway."""
+    seen = tracked.pending
+    return any(
+        each.fd is not None and each is not tracked and os.pread(each.fd, len(seen), tracked.cursor.offset) == seen
+        for each in ledger.lineup.relatives(tracked)
+    )
 
 
 def _resume(ledger: Ledger, copy: Tracked, old: Cursor) -> bool:

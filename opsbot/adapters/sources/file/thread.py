@@ -15,7 +15,6 @@ _log = structlog.get_logger(__name__)
 
 _STOP = Hint("")
 _HINTS_AT_ONCE = 10_000
-_REST_S = 1.0
 _IDLE_RATIO = 50
 """A sweep over very many files takes its time: at most a fiftieth of all time is spent so."""
 _EVENT_S = 2.0
@@ -45,6 +44,7 @@ class ReaderThread:
         self._watch = make_watch(self._hints.put)
         self._is_stopping = False
         self._is_watching = False
+        self._is_asked = True
         self._reconcile_at_s = 0.0
         self._rested_at_s = 0.0
         self._unannounced: dict[str, float] = {}
@@ -122,22 +122,26 @@ class ReaderThread:
         is_needed = reader.touch({hint.path for hint in hints if not hint.is_name})
         if is_needed or any(_is_about_names(reader, hint) for hint in hints):
             self._reconcile_at_s = min(self._reconcile_at_s, self._rested_at_s)
+            self._is_asked = True
         return self._task.clock.monotonic_s() >= self._reconcile_at_s
 
     def _reconcile(self, reader: Reader) -> None:
+        """Compare names; what a sweep finds, which no event asked for, must be announced by one shortly."""
         clock, tuning = self._task.clock, self._task.tuning
         began_at_s = clock.monotonic_s()
-        for path in reader.reconcile():
-            self._unannounced.setdefault(path, began_at_s)
+        news = reader.reconcile()
+        if not self._is_asked:
+            self._unannounced.update(dict.fromkeys(news - self._unannounced.keys(), began_at_s))
         # What happened between looking and watching is seen by looking once more.
         while self._arm(reader.directories):
             self._unannounced.clear()
             reader.reconcile()
         now_s = clock.monotonic_s()
         # Ten thousand files take a while to compare: a storm of names must not leave time for nothing else.
-        self._rested_at_s = now_s + min(_REST_S, 5 * (now_s - began_at_s))
+        self._rested_at_s = now_s + reader.look_s
         delay_s = tuning.poll_s if self._is_blind(now_s) else tuning.reconcile_s
-        self._reconcile_at_s = now_s + max(delay_s, _IDLE_RATIO * (now_s - began_at_s))
+        self._is_asked = False
+        self._reconcile_at_s = now_s + max(delay_s, _IDLE_RATIO * reader.look_s)
 
     def _is_blind(self, now_s: float) -> bool:
         """Say whether wake-ups cannot be relied on: not watching, or something happened and no event came (overflow, NFS)."""

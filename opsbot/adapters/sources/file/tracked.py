@@ -75,7 +75,9 @@ class Tracked:
 
     What is found out about it by comparing directories is kept here too: `path` is where it was last seen, `family` the log
     it belongs to (the same path, unless the file was rotated), `original` the file that this one is a copy of and whose
-    reading goes first. `reached` is how far the last read looked, `pending` the beginning of the unfinished line there.
+    reading goes first. `is_drained` says that it was read to its end since a younger file of its log appeared, `is_settled`
+    that this was so after it had been rotated away: only late lines can follow then. `reached` is how far the last read
+    looked, `pending` the beginning of the unfinished line there.
     """
 
     def __init__(self, entry: Entry, fd: int, device: int, inode: int) -> None:
@@ -90,6 +92,8 @@ class Tracked:
         self.is_claimed = False
         self.is_checked = False
         self.is_drained = False
+        self.is_settled = False
+        self.is_reborn = False
         self.original: Tracked | None = None
         self.seen: tuple[int, int] = (-1, -1)
         self.home = entry.home
