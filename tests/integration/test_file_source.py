@@ -443,6 +443,21 @@ def test_unfinished_line_of_a_copy_is_read_although_the_log_itself_is_away(log: 
         assert again.read() + again.read_after(LONG_WAIT_S) == ["half"]
 
 
+def test_logs_with_a_date_in_their_names_are_logs_of_their_own(log: Path) -> None:
+    log.unlink()
+    with FollowedLog(log.with_name("*.log")) as followed:
+        log.with_name("app-20261119.log").write_bytes(b"one\nunfinished")
+        followed.read()
+        log.with_name("app-20261120.log").write_bytes(b"two\n")
+        followed.read()
+        followed.read_after(LONG_WAIT_S)
+
+        assert [(record.path[-12:], record.text) for record in followed.records] == [
+            ("20261119.log", "one"),
+            ("20261120.log", "two"),
+        ]
+
+
 def test_two_new_files_with_the_same_content_are_read_once_if_they_are_rotations_of_one_log(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log.with_name("app.log-20261119"), *LINES)

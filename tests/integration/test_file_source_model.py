@@ -191,10 +191,9 @@ class World:
             self.writer.open()
 
     def _shift(self) -> None:
-        for number in range(len(list(self.directory.iterdir())), 0, -1):
-            old = self.directory / f"app.log.{number}"
-            if old.exists():
-                old.rename(self.directory / f"app.log.{number + 1}")
+        numbers = [int(each.suffix[1:]) for each in self.directory.glob("app.log.*")]
+        for number in sorted(numbers, reverse=True):
+            (self.directory / f"app.log.{number}").rename(self.directory / f"app.log.{number + 1}")
 
     def reopen(self, _: int) -> None:
         self.writer.open()

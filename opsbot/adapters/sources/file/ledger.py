@@ -38,7 +38,7 @@ class Ledger:
         self._complaints = complaints
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
-        self._known_logs = {each.path for each in task.checkpoints if each.path == place.family(each.path)}
+        self._known_logs = {family for each in task.checkpoints if (family := place.certain_family(each.path))}
         self._unreadable_at_start: set[Identity] = set()
         self._is_started = False
 
@@ -72,7 +72,7 @@ class Ledger:
             self.mark(other)
         if not tracked.is_matched or tracked.family in self._known_logs:
             tracked.shown = tracked.family
-        tracked.is_reborn = tracked.is_live and len(self.lineup.relatives(tracked)) > 1
+        tracked.is_reborn = tracked.is_live and tracked.cursor.offset == 0
         tracked.grown_at_s = self.task.clock.monotonic_s()
         self.files[tracked.identity] = tracked
         self.parcel.advance(tracked, tracked.cursor)

@@ -132,6 +132,15 @@ class Place:
         found = self.family_name(name)
         return os.path.join(directory, found[0]) if found else None
 
+    def certain_family(self, path: str) -> str | None:
+        """Give the path of the log that a path belongs to, if its name leaves no doubt about that.
+
+        A date in a name that the pattern matches may be part of the name of a log that has never had another.
+        """
+        found = self.family_name(name := os.path.basename(path))
+        is_certain = found is not None and (found[0] == name or not found[1] or rotation_number(name) > 0)
+        return self.family(path) if is_certain else None
+
     def look(self) -> Listing:
         """Look at the file system; what cannot be looked at is left out of `homes`."""
         listing = Listing()

@@ -14,7 +14,7 @@ from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import Block, Buffer, RewrittenError, Tracked
 from opsbot.core.log import Batch, Match, Record
 
-_CHEAP_LOOK_S = 0.01
+_CHEAP_LOOK_S = 0.005
 _MISSING_S = 2.0
 _RECENT_FILES = 64
 _PASS_BYTES = 8 * 1024 * 1024
@@ -160,7 +160,7 @@ class Reader:
         return False
 
     def _has_older(self, tracked: Tracked) -> bool:
-        """Look, after the first lines of a rotated log were read, whether it had been copied and truncated before that already.
+        """Look, after the first lines of a log were read, whether it had been copied and truncated before that already.
 
         Only what was consumed lets later truncations be noticed.
         """
@@ -187,7 +187,8 @@ class Reader:
                     self._drained(tracked)
                     self._between(tracked.path)
                     break
-                if tracked.is_reborn and self._has_older(tracked):
+                if not tracked.is_checked or (tracked.is_reborn and self._has_older(tracked)):
+                    tracked.move_to(tracked.cursor)  # as if it had not been read
                     break
                 total += self._consume(tracked, block)
             else:

@@ -76,7 +76,8 @@ class Tracked:
     What is found out about it by comparing directories is kept here too: `path` is where it was last seen, `family` the log
     it belongs to (the same path, unless the file was rotated), `original` the file that this one is a copy of and whose
     reading goes first. `is_drained` says that it was read to its end since a younger file of its log appeared, `is_settled`
-    that this was so after it had been rotated away: only late lines can follow then. `reached` is how far the last read
+    that this was so after it had been rotated away: only late lines can follow then, `is_reborn` that nothing of its present
+    content was read. `reached` is how far the last read
     looked, `pending` the beginning of the unfinished line there.
     """
 
