@@ -275,6 +275,18 @@ def test_closed_files_are_not_read_again_when_their_directory_was_away(log: Path
         assert followed.read() == []
 
 
+def test_late_line_of_a_closed_file_has_time_to_be_finished(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        log.rename(log.with_name("app.log.1"))
+        followed.read_after(1)
+        followed.read_after(LONG_WAIT_S)
+        writer.write(b"half")
+        before = followed.read_after(1) + followed.read_after(1)
+        writer.write(b" done\n")
+
+        assert (before, followed.read()) == ([], ["half done"])
+
+
 def test_log_that_is_renamed_and_not_made_again_is_still_read(log: Path) -> None:
     with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
         log.rename(log.with_name("app.log.1"))
@@ -582,6 +594,18 @@ def test_line_that_the_truncation_cut_in_two_gives_both_parts(log: Path) -> None
         after = followed.read()
 
         assert (after, followed.read_after(LONG_WAIT_S)) == (["lf and second"], ["first ha"])
+
+
+def test_unfinished_line_of_an_old_copy_counts_when_the_log_is_truncated_at_last(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        log.write_bytes(b"half")
+        followed.read()
+        shutil.copyfile(log, log.with_name("app.log.1"))
+        followed.read_after(LONG_WAIT_S)
+        os.truncate(log, 0)
+        append(log, "fresh")
+
+        assert followed.read_after(LONG_WAIT_S) + followed.read_after(LONG_WAIT_S) == ["fresh", "half"]
 
 
 def test_log_that_was_truncated_and_has_grown_beyond_the_offset_is_read_from_its_beginning(log: Path) -> None:

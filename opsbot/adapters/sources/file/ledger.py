@@ -126,6 +126,7 @@ class Ledger:
         seen = (entry.status.st_size, entry.status.st_mtime_ns)
         if seen != tracked.seen:
             tracked.seen = seen
+            tracked.grown_at_s = self.task.clock.monotonic_s()
             if self._is_started and seen[0] != tracked.reached and tracked not in self.dirty:
                 self.news.add(entry.real)
             if tracked.identity in self.files:

@@ -64,6 +64,7 @@ def _still_leads(original: Tracked, copy: Tracked) -> bool:
     """Look once more before the first read: of an original that nothing was read of, truncation is not noticed otherwise."""
     if original.cursor.offset == 0 and copy.original is original and not is_beginning(copy, original):
         copy.original = None
+        copy.is_drained = False
         return False
     return True
 

@@ -139,7 +139,9 @@ class Reader:
         self.flush()
 
     def _may_read(self, tracked: Tracked) -> bool:
-        if next(self._ledger.lineup.in_the_way(tracked), None) is not None:
+        first = next(self._ledger.lineup.in_the_way(tracked), None)
+        if first is not None:
+            self._ledger.mark(first)
             return False
         if not tracked.is_checked and tracked.size > tracked.cursor.offset:
             self._check(tracked)

@@ -16,7 +16,9 @@ def retiring(ledger: Ledger, now_s: float) -> Iterator[Tracked]:
     for tracked in list(ledger.files.values()):
         is_quiet = tracked.is_drained and tracked not in ledger.dirty
         is_over = not tracked.is_live and now_s - tracked.grown_at_s >= ledger.task.tuning.rotate_wait_s
-        if is_quiet and is_over and tracked.fd is not None:
+        # What a copy holds behind its position may yet be cut off in the original.
+        is_waiting = tracked.original is not None and tracked.size > tracked.cursor.offset
+        if is_quiet and is_over and not is_waiting and tracked.fd is not None:
             yield tracked
 
 
