@@ -89,6 +89,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "I cannot write the account log ({reason}): my partner would not see that I am out. Mend it on the host.",
         "zh": "无法写入账号日志（{reason}）：搭档将看不到我掉线。请在主机上处理。",
     },
+    "rule_disabled": {
+        "en": "Rule {rule} on {source} is switched off until the next start: {reason}.",
+        "zh": "日志 {source} 的规则 {rule} 已停用，重启后恢复：{reason}。",
+    },
     "gap": {
         "en": "Log {path}: some of it could not be read ({reason}).",
         "zh": "日志 {path}：有一部分无法读取（{reason}）。",

@@ -1,9 +1,11 @@
 """What passes from a log file to an operation."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
+from typing import Literal
 
 from opsbot.core.notification import Severity
 
@@ -37,13 +39,92 @@ class Rule:
         return cls("", name="every_line")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiline:
+    r"""How lines become records of several lines.
+
+    `kind` is "python" (a traceback belongs to the line before it), "java" (so does a stack trace) or "start" (a record begins
+    where `start`, a regular expression, is found in a line). A record ends where the next one begins, after `timeout_s` without
+    another line, or at its bounds.
+    """
+
+    kind: Literal["python", "java", "start"]
+    start: str = ""
+    timeout_s: float = 1.0
+    max_lines: int = 500
+    max_bytes: int = 256 * 1024
+
+
 @dataclass(frozen=True, slots=True)
-class Match:
-    """Rule number `rule` may match in the line at `start`..`end` (byte offsets in a block, newline excluded)."""
+class Hit:
+    """Rule number `rule` matches a record; `groups` are the named groups that took part."""
 
     rule: int
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One record of a block that rules match: where it stands (byte offsets, without its line end), decoded, and the hits by rule."""
+
     start: int
     end: int
+    text: str
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """Rule number `rule` is no longer searched, and why."""
+
+    rule: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a matcher found in a block.
+
+    `consumed` bytes are dealt with; what is behind them begins a record of several lines that is not complete yet and must be
+    given again together with what follows it. `disabled` are rules that were given up during this scan.
+    """
+
+    matches: Sequence[Match]
+    consumed: int
+    disabled: tuple[Disabled, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFigures:
+    """How one rule is searched: by which engine, why by no faster one, and how often the engine and the rule itself said yes."""
+
+    name: str
+    engine: str
+    reason: str = ""
+    candidates: int = 0
+    matches: int = 0
+    is_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFigures:
+    """Where a source stands.
+
+    `lag_bytes` are known to be there and not yet read, `lag_s` says for how long the oldest of them has been. `watch` is how it
+    is woken ("inotify", "polling", "pipe"), `watch_reason` why not in the best way.
+    """
+
+    files: int = 0
+    open_files: int = 0
+    read_bytes: int = 0
+    lag_bytes: int = 0
+    lag_s: float = 0.0
+    records: int = 0
+    gaps: int = 0
+    lost_bytes: int = 0
+    watch: str = ""
+    watch_reason: str = ""
+    rules: tuple[RuleFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +132,8 @@ class Checkpoint:
     """How far one file of a source has been consumed, and how to know that file again.
 
     `offset` (bytes) stands at the start of a line. `marker` is the bytes just before it (at most 256): the same
-    device and inode with another marker is another file. Version 1 of the persisted form.
+    device and inode with another marker is another file. `generation` names the content: it stays when the file is renamed,
+    copied or compressed, and a file that was truncated and written anew has another one.
     """
 
     source: str
@@ -60,17 +142,26 @@ class Checkpoint:
     inode: int
     offset: int
     marker: bytes = b""
+    generation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One matched record: its decoded text without the newline, where it began, which rules matched."""
+    """One matched record: its decoded text without the line end, where it began, which rules matched.
+
+    `checkpoint` stands behind it.
+    """
 
     path: str
     offset: int
     text: str
-    rules: tuple[int, ...]
+    hits: tuple[Hit, ...]
     checkpoint: Checkpoint
+
+    def key(self, rule: Rule) -> str:
+        """Name this match: the same record of the same content gives the same key, however often and wherever it is read."""
+        digest = blake2b(f"{rule.name}\n{rule.pattern}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+        return f"{self.checkpoint.generation or self.checkpoint.inode}:{self.offset}:{digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +185,7 @@ class Batch:
     checkpoints: tuple[Checkpoint, ...] = ()
     forgotten: tuple[tuple[int, int], ...] = ()
     gaps: tuple[Gap, ...] = ()
+    disabled: tuple[Disabled, ...] = ()
     observed_at: datetime
 
 

@@ -13,7 +13,7 @@ from typing import Protocol, Self, runtime_checkable
 from opsbot.core.change import Alert, Change, Job, Recovered, Timer
 from opsbot.core.chat import AccountEvent, Capabilities, Contact, IncomingMessage, OutgoingMessage
 from opsbot.core.delivery import Delivery
-from opsbot.core.log import Batch, Checkpoint, Match
+from opsbot.core.log import Batch, Checkpoint, RuleFigures, Scan, SourceFigures
 
 
 class Clock(Protocol):
@@ -133,17 +133,26 @@ class Source(Protocol):
         """Stream what matched, in file order per file. A slow consumer makes the source wait; nothing is dropped."""
         ...
 
+    def figures(self) -> SourceFigures:
+        """Say where it stands; cheap, callable at any time, zeros while it is not entered."""
+        ...
+
 
 class Matcher(Protocol):
-    """All rules of all operations on one source, compiled together."""
+    """All rules of all operations on one source, compiled together. Used by one thread at a time."""
 
-    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
-        r"""Find every line of the block that some rule matches.
+    def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
+        r"""Find every record of the block that some rule matches.
 
-        The block holds whole lines, each ended by `\n` (the last one may lack it). A rule means `re.search` on
-        the line decoded as UTF-8 with replacement, without its line end (`\n` or `\r\n`). Matches come
-        in order of (start, rule), each pair once. No false negative and no false positive. Called from a reader thread.
+        The block holds whole lines, each ended by `\n` (the last one may lack it). A record is a line, or several where the
+        source is configured so; `is_end` says that the last one will not go on. A rule means `re.search` on the record
+        decoded with replacement, without its line end, lines joined by `\n` (`\r\n` counts as `\n`). Matches come in order,
+        hits in order of their rules. No false negative and no false positive. Called from a reader thread.
         """
+        ...
+
+    def figures(self) -> Sequence[RuleFigures]:
+        """Say how each rule is searched, in the order of the rules. Called from any thread."""
         ...
 
 

@@ -1,7 +1,6 @@
 """The first line: what a source found becomes events, what operations tell of them becomes durable with the checkpoint."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from opsbot.core.account_record import verify
 from opsbot.core.catalogue import text
 from opsbot.core.change import Change
 from opsbot.core.dispatch import merge
-from opsbot.core.log import Batch, LogEvent, Record, Rule
+from opsbot.core.log import Batch, Disabled, Hit, LogEvent, Record, Rule
 from opsbot.core.ports import Clock
 from opsbot.core.scene import Scene
 from opsbot.pipeline.context import Daemon
@@ -26,13 +25,12 @@ class Listener:
 
     scene: Scene
     rule: Rule
-    pattern: re.Pattern[str]
 
 
 def listeners_of(scenes: Sequence[Scene], source: str) -> tuple[Listener, ...]:
     """Collect the rules of all scenes on a source: together they are the source's one rule set."""
     return tuple(
-        Listener(scene, rule, re.compile(rule.pattern))
+        Listener(scene, rule)
         for scene in scenes
         if scene.source == source and "on_log" in scene.surface.hooks
         for rule in scene.rules
@@ -57,23 +55,24 @@ class Watch:
             log.warning("log gap", source=batch.source, path=gap.path, reason=gap.reason, lost_bytes=gap.lost_bytes)
             said = text("gap", self._daemon.language, path=gap.path, reason=gap.reason)
             changes.append(self._hooks.report(said, key=f"gap:{gap.path}"))
+        changes.extend(self._give_up(batch.source, disabled) for disabled in batch.disabled)
         for record in batch.records:
-            changes.extend([await self._tell(listener, record, batch) for listener in self._interested(record)])
+            changes.extend([await self._tell(self._listeners[hit.rule], hit, record, batch) for hit in record.hits])
         return merge(*changes)
 
-    def _interested(self, record: Record) -> Sequence[Listener]:
-        return [self._listeners[number] for number in record.rules]
+    def _give_up(self, source: str, disabled: Disabled) -> Change:
+        listener = self._listeners[disabled.rule]
+        log.warning("rule_disabled", source=source, scene=listener.scene.name, rule=listener.rule.name, reason=disabled.reason)
+        said = text("rule_disabled", self._daemon.language, rule=listener.rule.name, source=source, reason=disabled.reason)
+        return self._hooks.report(said, key=f"rule:{listener.scene.name}:{listener.rule.name}")
 
-    async def _tell(self, listener: Listener, record: Record, batch: Batch) -> Change:
-        found = listener.pattern.search(record.text)
-        if found is None:
-            return Change()  # an engine may be a superset; the original expression decides
+    async def _tell(self, listener: Listener, hit: Hit, record: Record, batch: Batch) -> Change:
         signed = verify(record.text, self._pair_key, self._clock.now())
         event = LogEvent(
             source=batch.source,
             rule=listener.rule,
             text=record.text,
-            groups={name: value for name, value in found.groupdict().items() if value is not None},
+            groups=hit.groups,
             fields=_fields(record.text),
             observed_at=batch.observed_at,
             path=record.path,

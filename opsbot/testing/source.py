@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from opsbot.core.errors import SourceUnavailableError
-from opsbot.core.log import Batch, Checkpoint, Gap, Record
+from opsbot.core.log import Batch, Checkpoint, Gap, Record, SourceFigures
 from opsbot.core.ports import Clock, Matcher
 
 PATH = "/var/log/fake.log"
@@ -88,19 +88,20 @@ class FakeSource:
         )
 
     def _records(self, block: bytes, begin: int) -> Sequence[Record]:
-        rules: dict[tuple[int, int], list[int]] = {}
-        for match in self._matcher.scan(block):
-            rules.setdefault((match.start, match.end), []).append(match.rule)
         return [
             Record(
                 path=self._log.path,
-                offset=begin + start,
-                text=block[start:end].decode("utf-8", "replace"),
-                rules=tuple(numbers),
-                checkpoint=self._checkpoint(begin + block.find(b"\n", start) + 1),
+                offset=begin + match.start,
+                text=match.text,
+                hits=match.hits,
+                checkpoint=self._checkpoint(begin + block.find(b"\n", match.start) + 1),
             )
-            for (start, end), numbers in rules.items()
+            for match in self._matcher.scan(block).matches
         ]
+
+    def figures(self) -> SourceFigures:
+        """See `Source.figures`."""
+        return SourceFigures(files=1, read_bytes=self._offset, lag_bytes=len(self._log.content) - self._offset, watch="pipe")
 
     def _checkpoint(self, offset: int) -> Checkpoint:
         marker = self._log.content[max(0, offset - 256) : offset]

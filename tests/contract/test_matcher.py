@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsbot.adapters.matching.regex import RegexMatcher
-from opsbot.core.log import Match, Rule
+from opsbot.core.log import Hit, Rule
 from opsbot.core.ports import Matcher
 
 Engine = Callable[[Sequence[Rule]], Matcher]
@@ -21,7 +21,9 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 def found(matcher: Matcher, block: bytes | memoryview) -> list[tuple[int, bytes]]:
-    return [(match.rule, bytes(block[match.start : match.end])) for match in matcher.scan(block)]
+    scan = matcher.scan(block)
+    assert scan.consumed == len(block)
+    return [(hit.rule, bytes(block[match.start : match.end])) for match in scan.matches for hit in match.hits]
 
 
 TABLE: dict[str, tuple[str, bytes, list[bytes]]] = {
@@ -76,7 +78,7 @@ def test_matches_come_by_line_and_within_it_by_rule(engine: Engine) -> None:
 
 
 def test_rule_that_matches_often_in_a_line_is_named_once(engine: Engine) -> None:
-    assert engine([Rule("a")]).scan(b"aaa a\n") == [Match(0, 0, 5)]
+    assert found(engine([Rule("a")]), b"aaa a\n") == [(0, b"aaa a")]
 
 
 def test_same_pattern_twice_is_two_rules(engine: Engine) -> None:
@@ -84,7 +86,7 @@ def test_same_pattern_twice_is_two_rules(engine: Engine) -> None:
 
 
 def test_without_rules_nothing_matches(engine: Engine) -> None:
-    assert list(engine([]).scan(b"a\n")) == []
+    assert found(engine([]), b"a\n") == []
 
 
 def test_view_of_memory_is_scanned_like_bytes(engine: Engine) -> None:
@@ -95,10 +97,10 @@ def test_view_of_memory_is_scanned_like_bytes(engine: Engine) -> None:
 
 def test_block_may_change_after_the_scan(engine: Engine) -> None:
     block = bytearray(b"one\ntwo\n")
-    matches = engine([Rule("two")]).scan(memoryview(block))
+    (match,) = engine([Rule("t(?P<rest>.*)")]).scan(memoryview(block)).matches
     block[:] = b"xxxxxxxx"
 
-    assert list(matches) == [Match(0, 4, 7)]
+    assert (match.start, match.end, match.text, match.hits) == (4, 7, "two", (Hit(0, {"rest": "wo"}),))
 
 
 PATTERNS = [
@@ -150,6 +152,7 @@ def test_engine_finds_what_the_definition_says_in_random_blocks(name: str, rules
         if line.start() == len(block):
             break
         text = line[1].decode("utf-8", "replace")
-        expected += [Match(number, *line.span(1)) for number, rule in enumerate(rules) if re.search(rule, text)]
+        expected += [(number, *line.span(1), text) for number, rule in enumerate(rules) if re.search(rule, text)]
 
-    assert list(ENGINES[name]([Rule(rule, str(number)) for number, rule in enumerate(rules)]).scan(block)) == expected
+    scan = ENGINES[name]([Rule(rule, str(number)) for number, rule in enumerate(rules)]).scan(block)
+    assert [(hit.rule, match.start, match.end, match.text) for match in scan.matches for hit in match.hits] == expected

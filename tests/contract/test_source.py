@@ -74,7 +74,11 @@ async def test_lines_that_match_come_in_the_order_of_the_file(log: Log) -> None:
         log.writes("1 a", "2 x", "3 ab", "4 b end")
         records = await read_until(source, "4 b end")
 
-    assert [(record.text, record.rules) for record in records] == [("1 a", (0,)), ("3 ab", (0, 1)), ("4 b end", (1,))]
+    assert [(record.text, *(hit.rule for hit in record.hits)) for record in records] == [
+        ("1 a", 0),
+        ("3 ab", 0, 1),
+        ("4 b end", 1),
+    ]
 
 
 async def test_lines_that_are_written_while_it_reads_come_too(log: Log) -> None:

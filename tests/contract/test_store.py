@@ -792,7 +792,7 @@ async def test_database_of_a_newer_opsbot_is_left_alone(tmp_path: Path) -> None:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = path.read_bytes()
 
-    with pytest.raises(StateError, match=r"newer opsbot \(schema 2, this one knows 1\): install that version again"):
+    with pytest.raises(StateError, match=r"newer opsbot \(schema 3, this one knows 2\): install that version again"):
         await SqliteStore(path).__aenter__()
 
     assert path.read_bytes() == before

@@ -46,7 +46,10 @@ def test_only_matching_lines_become_records_with_the_rules_that_match(log: Path)
         append(log, "INFO ok", "ERROR disk full", "disk ok")
         followed.read()
 
-        assert [(record.text, record.rules) for record in followed.records] == [("ERROR disk full", (0, 1)), ("disk ok", (1,))]
+        assert [(record.text, *(hit.rule for hit in record.hits)) for record in followed.records] == [
+            ("ERROR disk full", 0, 1),
+            ("disk ok", 1),
+        ]
 
 
 def test_line_without_its_newline_waits_until_it_is_finished(log: Path) -> None:

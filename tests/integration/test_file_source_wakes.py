@@ -22,7 +22,7 @@ from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.adapters.sources.file.watch import DirectoryWatch, Hint
-from opsbot.core.log import Batch, Match, Rule
+from opsbot.core.log import Batch, Rule, RuleFigures, Scan
 from opsbot.core.ports import Matcher
 from tests.integration.followed_log import append, open_files
 
@@ -388,23 +388,27 @@ class CountingMatcher:
         self.scanned = threading.Semaphore(0)
         self._matcher = matcher
 
-    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
+    def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
         self.count += 1
         self.scanned.release()
-        return self._matcher.scan(block)
+        return self._matcher.scan(block, is_end=is_end)
+
+    def figures(self) -> Sequence[RuleFigures]:
+        return self._matcher.figures()
 
 
-class BrokenMatcher:
-    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
-        raise ZeroDivisionError(len(block))
+class BrokenMatcher(CountingMatcher):
+    def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
+        raise ZeroDivisionError(len(block), is_end)
 
 
-class StuckMatcher:
+class StuckMatcher(CountingMatcher):
     def __init__(self) -> None:
+        super().__init__()
         self.entered = threading.Event()
         self.released = threading.Event()
 
-    def scan(self, block: bytes | memoryview) -> Sequence[Match]:
+    def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
         self.entered.set()
         self.released.wait(PATIENCE_S)
-        return EVERY_LINE.scan(block)
+        return EVERY_LINE.scan(block, is_end=is_end)

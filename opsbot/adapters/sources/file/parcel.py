@@ -4,7 +4,7 @@ from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.place import Identity
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.core.log import Batch, Checkpoint, Gap, Record
+from opsbot.core.log import Batch, Checkpoint, Disabled, Gap, Record
 from opsbot.core.ports import Clock
 
 
@@ -24,6 +24,7 @@ class Parcel:
         self._checkpoints: dict[Identity, Checkpoint] = {}
         self._forgotten: dict[Identity, None] = {}
         self._gaps: list[Gap] = []
+        self._disabled: list[Disabled] = []
         self._progress_bytes = 0
         self._since_s: float | None = None
 
@@ -54,6 +55,11 @@ class Parcel:
         self._gaps.append(gap)
         self._start()
 
+    def disable(self, disabled: Disabled) -> None:
+        """Note that a rule is searched no longer."""
+        self._disabled.append(disabled)
+        self._start()
+
     def _start(self) -> None:
         if self._since_s is None:
             self._since_s = self._clock.monotonic_s()
@@ -67,7 +73,7 @@ class Parcel:
         """Say when it should leave, None when there is nothing in it."""
         if self._since_s is None:
             return None
-        if self._records or self._gaps or self._progress_bytes >= self._tuning.flush_bytes:
+        if self._records or self._gaps or self._disabled or self._progress_bytes >= self._tuning.flush_bytes:
             return 0.0
         return max(0.0, self._since_s + self._tuning.flush_s - self._clock.monotonic_s())
 
@@ -81,8 +87,9 @@ class Parcel:
             checkpoints=tuple(self._checkpoints.values()),
             forgotten=tuple(self._forgotten),
             gaps=tuple(self._gaps),
+            disabled=tuple(self._disabled),
             observed_at=self._clock.now(),
         )
-        self._records, self._gaps, self._checkpoints, self._forgotten = [], [], {}, {}
+        self._records, self._gaps, self._disabled, self._checkpoints, self._forgotten = [], [], [], {}, {}
         self._progress_bytes, self._since_s = 0, None
         return batch

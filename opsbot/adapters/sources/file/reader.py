@@ -1,6 +1,5 @@
 """Reads all files of one place, turn by turn; needs no thread, and runs in one."""
 
-import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Self
@@ -217,11 +216,13 @@ class Reader:
 
     def _consume(self, tracked: Tracked, block: Block) -> int:
         before = tracked.cursor.offset
-        matches = self._task.matcher.scan(block.data)
-        for (start, end), same_line in itertools.groupby(matches, key=lambda match: (match.start, match.end)):
-            self._parcel.record(self._record(tracked, block, (start, end), same_line))
+        scan = self._task.matcher.scan(block.data)
+        for match in scan.matches:
+            self._parcel.record(self._record(tracked, block, match))
             if self._parcel.is_full:
                 self.flush()
+        for disabled in scan.disabled:
+            self._parcel.disable(disabled)
         tracked.move_to(block.end)
         tracked.grown_at_s = self._task.clock.monotonic_s()
         self._recent[tracked] = None
@@ -231,15 +232,13 @@ class Reader:
         self._parcel.advance(tracked, tracked.cursor, tracked.cursor.offset - before)
         return tracked.cursor.offset - before
 
-    def _record(self, tracked: Tracked, block: Block, span: tuple[int, int], matches: Iterable[Match]) -> Record:
-        start, end = span
-        text = bytes(block.data[start:end]).decode("utf-8", "replace")
+    def _record(self, tracked: Tracked, block: Block, match: Match) -> Record:
         return Record(
             path=tracked.shown,
-            offset=block.offset + start,
-            text=text,
-            rules=tuple(match.rule for match in matches),
-            checkpoint=tracked.checkpoint(self._task.source, block.cursor_after(end)),
+            offset=block.offset + match.start,
+            text=match.text,
+            hits=match.hits,
+            checkpoint=tracked.checkpoint(self._task.source, block.cursor_after(match.end)),
         )
 
     def _retire(self, tracked: Tracked) -> None:

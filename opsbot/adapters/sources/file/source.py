@@ -12,7 +12,7 @@ from opsbot.adapters.sources.file.place import Identity
 from opsbot.adapters.sources.file.task import ReadFrom, Task
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.core.log import Batch, Checkpoint
+from opsbot.core.log import Batch, Checkpoint, SourceFigures
 from opsbot.core.ports import Clock, Matcher
 
 _log = structlog.get_logger(__name__)
@@ -112,3 +112,7 @@ class FileSource:
             return
         async for batch in self._handover.batches():
             yield batch
+
+    def figures(self) -> SourceFigures:
+        """Say where it stands; see `opsbot.core.ports.Source`."""
+        return SourceFigures(rules=tuple(self._task.matcher.figures()))

@@ -24,7 +24,9 @@ from opsbot.adapters.stores.sqlite.rows import (
 from opsbot.core.change import Alert, Change, Job, JobState, Json, Recovered, StateWrite, Timer
 from opsbot.core.log import Checkpoint
 
-_CHECKPOINT = "INSERT OR REPLACE INTO checkpoint (source, device, inode, path, position, marker) VALUES (?, ?, ?, ?, ?, ?)"
+_CHECKPOINT = (
+    "INSERT OR REPLACE INTO checkpoint (source, device, inode, path, position, marker, generation) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 _ALERT = """
 INSERT OR REPLACE INTO alert (scene, key, reminder, opened_at, next_at, repeats, acknowledged_by) VALUES (?, ?, ?, ?, ?, ?, ?)
 """

@@ -163,6 +163,7 @@ def checkpoint_cells(checkpoint: Checkpoint) -> tuple[Cell, ...]:
         to_text(checkpoint.path),
         checkpoint.offset,
         checkpoint.marker,
+        to_text(checkpoint.generation),
     )
 
 
@@ -175,6 +176,7 @@ def to_checkpoint(row: sqlite3.Row) -> Checkpoint:
         inode=row["inode"] % TWO_64,
         offset=row["position"],
         marker=row["marker"],
+        generation=from_text(row["generation"]),
     )
 
 

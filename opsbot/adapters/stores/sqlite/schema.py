@@ -7,7 +7,7 @@ from pathlib import Path
 from opsbot.adapters.stores.sqlite.fault import damaged
 from opsbot.core.errors import StateError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5000
 WAL_LIMIT_BYTES = 16 * 1024 * 1024
 
@@ -17,6 +17,7 @@ TABLES = (
     """CREATE TABLE checkpoint (
         source TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
         path TEXT NOT NULL, position INTEGER NOT NULL, marker BLOB NOT NULL,
+        generation TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (source, device, inode)) WITHOUT ROWID""",
     """CREATE TABLE delivery (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -51,6 +52,9 @@ TABLES = (
     "CREATE INDEX job_state ON job (state)",
     "CREATE TABLE message (key TEXT PRIMARY KEY, claimed_at INTEGER NOT NULL) WITHOUT ROWID",
 )
+
+# What makes a database of version N one of version N + 1.
+UPGRADES = {1: ("ALTER TABLE checkpoint ADD COLUMN generation TEXT NOT NULL DEFAULT ''",)}
 
 
 def open_database(path: Path | None, max_pages: int | None) -> sqlite3.Connection:
@@ -101,13 +105,15 @@ def _prepare(db: sqlite3.Connection, path: Path | None, max_pages: int | None) -
     db.execute("PRAGMA foreign_keys = ON")
     if max_pages is not None:
         db.execute(f"PRAGMA max_page_count = {max_pages:d}")
-    if version == 0:
-        _create(db)
+    if version < SCHEMA_VERSION:
+        _bring_up(db, version)
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _bring_up(db: sqlite3.Connection, version: int) -> None:
+    """Make the tables, or change those of an older opsbot, in one transaction."""
+    statements = TABLES if version == 0 else [each for old in range(version, SCHEMA_VERSION) for each in UPGRADES[old]]
     db.execute("BEGIN IMMEDIATE")
-    for statement in TABLES:
+    for statement in statements:
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
     db.execute("COMMIT")
