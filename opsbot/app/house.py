@@ -13,7 +13,6 @@ import structlog
 
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.journal.account_log import AccountLogFile
-from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.adapters.process.runner import ProcessRunner
 from opsbot.adapters.rendering.qr import QrPng
 from opsbot.adapters.sources.file.source import FileSource
@@ -21,6 +20,7 @@ from opsbot.adapters.sources.tail import read_tail
 from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.app.channels import Surroundings, import_adapters, link_of
 from opsbot.app.insight import Insight
+from opsbot.app.matching import matcher_for
 from opsbot.app.scenes import Cast, access_of, cast_of, owner_route
 from opsbot.app.web import serve_pages
 from opsbot.config.model import Configuration
@@ -211,7 +211,7 @@ class House:
         return FileSource(
             name,
             str(settings.path),
-            RegexMatcher([listener.rule for listener in listeners]),
+            await asyncio.to_thread(matcher_for, [listener.rule for listener in listeners]),
             await self._store.checkpoints(name),
             read_from=settings.read_from,
             clock=self._clock,
