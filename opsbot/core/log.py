@@ -65,7 +65,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A record that rules match: where it stands in the block (byte offsets, without its line end), its text, its hits by rule."""
+    """A record that rules match: where it stands (bytes in the block, line end excluded), its text, its hits by rule."""
 
     start: int
     end: int
