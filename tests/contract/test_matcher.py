@@ -1,17 +1,24 @@
-"""What every engine promises (`opsbot.core.ports.Matcher`): as if `re.search` were asked about every line."""
+"""What every engine promises (`opsbot.core.ports.Matcher`): as if `re.search` were asked about every record."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opsbot.adapters.matching.regex import RegexMatcher
-from opsbot.core.log import Hit, Rule
+from opsbot.core.log import Hit, Multiline, Rule
 from opsbot.core.ports import Matcher
 
-Engine = Callable[[Sequence[Rule]], Matcher]
+
+class Engine(Protocol):
+    """Makes a matcher."""
+
+    def __call__(self, rules: Sequence[Rule], /, multiline: Multiline | None = None) -> Matcher: ...
+
+
 ENGINES: dict[str, Engine] = {"regex": RegexMatcher}
 
 
@@ -156,3 +163,132 @@ def test_engine_finds_what_the_definition_says_in_random_blocks(name: str, rules
 
     scan = ENGINES[name]([Rule(rule, str(number)) for number, rule in enumerate(rules)]).scan(block)
     assert [(hit.rule, match.start, match.end, match.text) for match in scan.matches for hit in match.hits] == expected
+
+
+# Records of several lines
+
+TRACEBACK = ["ERROR no", "Traceback (most recent call last):", '  File "a.py", line 1, in f', "KeyError: 1"]
+DATED = Multiline(kind="start", start=r"^\d")
+
+
+def block_of(*lines: str, end: str = "\n") -> bytes:
+    return "".join(line + end for line in lines).encode()
+
+
+def texts(matcher: Matcher, block: bytes, *, is_end: bool = True) -> list[str]:
+    return [match.text for match in matcher.scan(block, is_end=is_end).matches]
+
+
+def test_record_of_several_lines_matches_as_a_whole(engine: Engine) -> None:
+    matcher = engine([Rule("(?s)ERROR.*KeyError")], Multiline(kind="python"))
+    block = block_of("ERROR not this", *TRACEBACK, "KeyError")
+
+    (match,) = matcher.scan(block).matches
+    assert (match.text, block[match.start : match.end]) == ("\n".join(TRACEBACK), block_of(*TRACEBACK)[:-1])
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^ERROR", r"1$", r"\AERROR", r"1\Z", r"no\nTraceback", r"no\s+T", "(?m)^KeyError", "(?m)no$"]
+)
+def test_pattern_sees_the_lines_of_a_record_joined_by_newlines(engine: Engine, pattern: str) -> None:
+    matcher = engine([Rule(pattern)], Multiline(kind="python"))
+
+    assert texts(matcher, block_of("before", *TRACEBACK, "after")) == ["\n".join(TRACEBACK)]
+
+
+@pytest.mark.parametrize("pattern", ["^Key", "no$", r"\n\Z", "after\nno", r"(?s)before.*ERROR"])
+def test_pattern_does_not_take_a_line_for_a_record(engine: Engine, pattern: str) -> None:
+    assert texts(engine([Rule(pattern)], Multiline(kind="python")), block_of("before", *TRACEBACK, "after")) == []
+
+
+def test_line_ends_of_two_bytes_within_a_record_count_as_one(engine: Engine) -> None:
+    block = block_of(*TRACEBACK, end="\r\n")
+    (match,) = engine([Rule("no\nTrace")], Multiline(kind="python")).scan(block).matches
+
+    assert (match.text, match.start, match.end) == ("\n".join(TRACEBACK), 0, len(block) - 2)
+
+
+def test_record_that_may_go_on_is_not_consumed(engine: Engine) -> None:
+    scan = engine([Rule("")], DATED).scan(block_of("1 a", "b", "2 c", "d"), is_end=False)
+
+    assert ([match.text for match in scan.matches], scan.consumed) == (["1 a\nb"], len(b"1 a\nb\n"))
+
+
+def test_record_that_will_not_go_on_is_consumed(engine: Engine) -> None:
+    scan = engine([Rule("")], DATED).scan(block_of("1 a", "b", "2 c", "d"))
+
+    assert ([match.text for match in scan.matches], scan.consumed) == (["1 a\nb", "2 c\nd"], len(b"1 a\nb\n2 c\nd\n"))
+
+
+def test_unfinished_last_line_belongs_to_the_last_record(engine: Engine) -> None:
+    assert texts(engine([Rule("")], DATED), b"1 a\nb") == ["1 a\nb"]
+
+
+def test_record_that_may_go_on_is_not_consumed_although_nothing_matches(engine: Engine) -> None:
+    assert engine([Rule("never")], DATED).scan(block_of("1 a", "b", "2 c", "d"), is_end=False).consumed == len(b"1 a\nb\n")
+
+
+def test_line_by_line_every_whole_line_is_consumed(engine: Engine) -> None:
+    assert engine([Rule("a")]).scan(b"a\nb\n", is_end=False).consumed == 4
+
+
+@pytest.mark.parametrize("rule", ["", "never"])
+def test_record_is_concluded_at_its_bounds(engine: Engine, rule: str) -> None:
+    matcher = engine([Rule(rule)], Multiline(kind="start", start="^1", max_lines=3))
+    scan = matcher.scan(block_of("1 a", "b", "c", "d", "e", "f"), is_end=False)
+
+    assert ([match.text for match in scan.matches], scan.consumed) == (["1 a\nb\nc", "d\ne\nf"] if not rule else [], 14)
+
+
+def test_record_is_concluded_at_its_size(engine: Engine) -> None:
+    matcher = engine([Rule("")], Multiline(kind="start", start="^1", max_bytes=10))
+
+    assert texts(matcher, block_of("1 a", "错", "b", "c", "x" * 11, "d"), is_end=False) == ["1 a\n错\nb", "c", "x" * 11]
+
+
+MULTILINE_PIECES = st.sampled_from(
+    [
+        block_of(*TRACEBACK),
+        block_of("1 one", "  more"),
+        b"\tat a.B.c\n",
+        b"\r\n",
+        b"\n",
+        b"\xff\n",
+        b"2 two\r\n",
+        b"ab",
+        "错\n".encode(),
+    ]
+)
+
+
+@given(
+    rules=st.lists(st.sampled_from([*PATTERNS, r"\n", "(?s)1.*a"]), min_size=1, max_size=3),
+    pieces=st.lists(MULTILINE_PIECES, max_size=20),
+    kind=st.sampled_from(["python", "java", "start"]),
+    max_lines=st.sampled_from([1, 2, 4, 500]),
+    data=st.data(),
+)
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_engine_finds_the_same_records_in_random_blocks_as_at_once(
+    name: str,
+    rules: list[str],
+    pieces: list[bytes],
+    kind: Literal["python", "java", "start"],
+    max_lines: int,
+    data: st.DataObject,
+) -> None:
+    matcher = ENGINES[name](
+        [Rule(rule, str(number)) for number, rule in enumerate(rules)], Multiline(kind=kind, start=r"^\d", max_lines=max_lines)
+    )
+    block = b"".join(pieces)
+    at_once = [(match.start, match.end, match.text, match.hits) for match in matcher.scan(block).matches]
+    expected = [hit for *_, text, hits in at_once for hit in hits if re.search(rules[hit.rule], text)]
+
+    cuts = [each.end() for each in re.finditer(b"\n", block) if data.draw(st.booleans())]
+    found, first = [], 0
+    for stop in [*cuts, len(block)]:
+        scan = matcher.scan(block[first:stop], is_end=stop == len(block))
+        found += [(first + each.start, first + each.end, each.text, each.hits) for each in scan.matches]
+        first += scan.consumed
+    assert (found, first) == (at_once, len(block))
+    assert expected == [hit for *_, hits in at_once for hit in hits]
