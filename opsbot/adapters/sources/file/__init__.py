@@ -9,7 +9,8 @@ Who does what, from the outside in:
   `lineage` what is a copy of what, `lineup` in which order the files of one log are read, `rescue` what to do about a
   truncation, `retirement` when to close.
 - `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop.
-- `tracked`: one open file: reads whole lines from a verified position.
+- `tracked`: one open file: reads whole lines from a verified position. `block` is what a read gives, `encoding` knows how lines
+  stand in bytes, `open_record` how long a record of several lines is waited for.
 - `place`: which paths a pattern means, and which names are rotations of which log.
 - `watch`: wake-ups by the operating system; a hint, never the truth.
 """

@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+from opsbot.adapters.sources.file.encoding import UTF_8, Encoding
+
 MARKER_BYTES = 256
 
 
@@ -24,13 +26,13 @@ class Cursor:
         return cls(offset, os.pread(fd, back, offset - back))
 
     @classmethod
-    def at_last_line(cls, fd: int, end: int, max_line_bytes: int) -> "Cursor":
-        r"""Make a cursor behind the last newline before `end`; at `end` itself when the last line is too long to matter."""
+    def at_last_line(cls, fd: int, end: int, max_line_bytes: int, encoding: Encoding = UTF_8) -> "Cursor":
+        """Make a cursor behind the last newline before `end`; at `end` itself when the last line is too long to matter."""
         step = 64 * 1024
-        low = end
+        low = end = encoding.whole(end)
         while low > 0 and end - low < max_line_bytes:
             high, low = low, max(0, low - step)
-            newline = os.pread(fd, high - low, low).rfind(b"\n")
-            if newline >= 0:
-                return cls.at(fd, low + newline + 1)
+            after = encoding.after_last_newline(os.pread(fd, high - low, low), 0, high - low)
+            if after >= 0:
+                return cls.at(fd, low + after)
         return cls() if low == 0 else cls.at(fd, end)

@@ -145,7 +145,7 @@ class Ledger:
 
     def _open(self, entry: Entry) -> Tracked:
         """Open a newcomer, which may have been replaced since it was looked at."""
-        opened = Tracked.open(entry)
+        opened = Tracked.open(entry, self.task.encoding)
         known = self.files.get(opened.identity) or self._newcomers.get(opened.identity)
         if known is not None:
             opened.close()

@@ -7,7 +7,7 @@ is truncated, the copy is read on from where the original had been read to.
 import os
 from collections.abc import Iterable
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import MARKER_BYTES
 from opsbot.adapters.sources.file.tracked import Tracked
 
 STRANGER_BYTES = 4096
@@ -82,7 +82,7 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
         copy.move_to(consumed)
         is_same = size <= original.reached
     elif consumed.offset > size and (original.fd is None or is_beginning(copy, original)):
-        copy.move_to(Cursor.at_last_line(copy.fd, size, max_line_bytes))
+        copy.move_to(copy.last_line(size, max_line_bytes))
         is_same = True
     else:
         is_same = False

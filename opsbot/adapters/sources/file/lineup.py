@@ -1,6 +1,7 @@
 """In which order the files of one log are read."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from opsbot.adapters.sources.file.lineage import follows, is_beginning
 from opsbot.adapters.sources.file.place import rotation_number
@@ -40,6 +41,10 @@ class Lineup:
     def relatives(self, tracked: Tracked) -> list[Tracked]:
         """Give all files of the same log."""
         return self._queues.get(tracked.family, [])
+
+    def older(self, tracked: Tracked) -> Iterator[Tracked]:
+        """Give the files of the same log that come before it."""
+        return takewhile(lambda each: each is not tracked, self._queues[tracked.family])
 
     def in_the_way(self, tracked: Tracked) -> Iterator[Tracked]:
         """Give the files that must be read first, as far as they do not wait for this one.

@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from opsbot.adapters.sources.file import lineage, rescue, retirement
+from opsbot.adapters.sources.file.block import Block, Buffer
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.ledger import Ledger
+from opsbot.adapters.sources.file.open_record import OpenRecords
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Place, name_of
 from opsbot.adapters.sources.file.task import Task
-from opsbot.adapters.sources.file.tracked import Block, Buffer, RewrittenError, Tracked
+from opsbot.adapters.sources.file.tracked import RewrittenError, Tracked
 from opsbot.core.log import Batch, Match, Record
 
 _CHEAP_LOOK_S = 0.005
 _MISSING_S = 2.0
 _RECENT_FILES = 64
+_TOO_LONG = 2
+"""UTF-16 takes up to twice the bytes that the matcher counts."""
 _PASS_BYTES = 8 * 1024 * 1024
 """After so many bytes a pass over the files is interrupted, so that wake-ups and the wish to stop are seen."""
 
@@ -39,6 +43,7 @@ class Reader:
         self._ledger = Ledger(task, self._place, self._parcel, self._complaints)
         self._buffer = Buffer()
         self._seen_at_s = -_MISSING_S
+        self._open = OpenRecords(task.multiline, task.clock)
         self._recent: OrderedDict[Tracked, None] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -61,8 +66,9 @@ class Reader:
         return self._ledger.look_s
 
     def due_in_s(self) -> float | None:
-        """Say when `flush_due` has something to do, None when there is nothing to wait for."""
-        return self._parcel.due_in_s()
+        """Say when a turn has something to do although nothing happens, None when there is nothing to wait for."""
+        delays = [delay_s for delay_s in (self._parcel.due_in_s(), self._open.due_in_s()) if delay_s is not None]
+        return min(delays, default=None)
 
     def reconcile(self) -> set[str]:
         """Compare everything with the file system; the next turns read what is new.
@@ -105,6 +111,8 @@ class Reader:
 
     def turn(self) -> bool:
         """Let every file that may have something new have its share; True when there is more to read at once."""
+        for tracked in self._open.due():
+            self._ledger.mark(tracked)
         is_moving = False
         read_bytes = 0
         before = self._waiting()
@@ -183,7 +191,7 @@ class Reader:
                 self._drained(tracked)
                 return 0
             while total < self._tuning.turn_bytes:
-                block = tracked.next_block(self._buffer, self._tuning.chunk_bytes, self._tuning.max_line_bytes)
+                block = self._next_block(tracked)
                 if block is None:
                     self._drained(tracked)
                     self._between(tracked.path)
@@ -200,7 +208,16 @@ class Reader:
         except OSError as error:
             self._complaints.lost(tracked.path, error.strerror or str(error))
             self._drained(tracked)
+            if tracked.open_record:
+                self._open.wait(tracked)
         return total
+
+    def _next_block(self, tracked: Tracked) -> Block | None:
+        block = tracked.next_block(self._buffer, self._tuning.chunk_bytes, self._tuning.max_line_bytes)
+        if block is not None and self._task.multiline:
+            for older in self._ledger.lineup.older(tracked):
+                self._conclude(older)  # who writes here writes no longer there
+        return tracked.open_block() if block is None and self._open.is_over(tracked) else block
 
     def _drained(self, tracked: Tracked) -> None:
         tracked.is_drained = True
@@ -212,25 +229,54 @@ class Reader:
         for newcomer in [each for each in self._ledger.files.values() if not each.is_checked]:
             if newcomer is not tracked and newcomer.size > newcomer.cursor.offset:
                 self._check(newcomer)
-        rescue.begin_anew(self._ledger, tracked)
+        rescue.begin_anew(self._ledger, tracked, self._conclude)
+
+    def conclude(self) -> None:
+        """Take what is open or unfinished in all files as it is: nobody waits for more of it. Everything else has been read."""
+        for tracked in list(self._ledger.files.values()):
+            self._take_rest(tracked)
+
+    def _conclude(self, tracked: Tracked) -> None:
+        """Take an open record, if there is one, as it is."""
+        if tracked.open_record:
+            self._consume(tracked, tracked.open_block())
+
+    def _take_rest(self, tracked: Tracked) -> None:
+        """Take the open record and the last line, finished or not."""
+        try:
+            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if tracked.original is None else None
+        except (OSError, RewrittenError):
+            block = None
+        if block is not None:
+            self._consume(tracked, block)
+        self._conclude(tracked)
 
     def _consume(self, tracked: Tracked, block: Block) -> int:
         before = tracked.cursor.offset
-        scan = self._task.matcher.scan(block.data)
+        is_end = block.is_end or self._leaves_nothing_open(tracked)
+        scan = self._task.matcher.scan(block.data, is_end=is_end)
         for match in scan.matches:
             self._parcel.record(self._record(tracked, block, match))
             if self._parcel.is_full:
                 self.flush()
         for disabled in scan.disabled:
             self._parcel.disable(disabled)
-        tracked.move_to(block.end)
+        tracked.consume(block, len(block.data) if is_end else scan.consumed)
+        if tracked.open_record:
+            self._open.wait(tracked)
         tracked.grown_at_s = self._task.clock.monotonic_s()
         self._recent[tracked] = None
         self._recent.move_to_end(tracked)
         if len(self._recent) > _RECENT_FILES:
             self._recent.popitem(last=False)
-        self._parcel.advance(tracked, tracked.cursor, tracked.cursor.offset - before)
+        if tracked.cursor.offset > before:
+            self._parcel.advance(tracked, tracked.cursor, tracked.cursor.offset - before)
         return tracked.cursor.offset - before
+
+    def _leaves_nothing_open(self, tracked: Tracked) -> bool:
+        """Say whether all must be consumed: always line by line; else when the matcher did not end a record at its bounds."""
+        multiline = self._task.multiline
+        return multiline is None or len(tracked.open_record) > _TOO_LONG * multiline.max_bytes
 
     def _record(self, tracked: Tracked, block: Block, match: Match) -> Record:
         return Record(
@@ -243,12 +289,9 @@ class Reader:
 
     def _retire(self, tracked: Tracked) -> None:
         """Close a rotated file; nobody will finish its last line any more, so that is taken as it is."""
-        try:
-            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if self._ends_here(tracked) else None
-        except (OSError, RewrittenError):
-            block = None
-        if block is not None:
-            self._consume(tracked, block)
+        if self._ends_here(tracked):
+            self._take_rest(tracked)
+        self._conclude(tracked)
         retirement.retire(self._ledger, tracked)
 
     def _ends_here(self, tracked: Tracked) -> bool:

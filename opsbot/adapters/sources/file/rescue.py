@@ -1,7 +1,7 @@
 """What to do when a file no longer holds what was read from it: find the copy that does."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
 from opsbot.adapters.sources.file.ledger import Ledger
@@ -13,14 +13,18 @@ _LOOKED_AT = 64
 """So many strangers in the directory, the newest ones, may be the copy."""
 
 
-def begin_anew(ledger: Ledger, tracked: Tracked) -> None:
+def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], None]) -> None:
     """Read a truncated file from its beginning, after the rest of its old content, if a copy of that is to be found.
 
-    The ledger has been reconciled since the truncation, and copies among its files have been told to follow.
+    The ledger has been reconciled since the truncation, and copies among its files have been told to follow. `conclude` takes
+    an open record as it is.
     """
-    old, lost = tracked.cursor, tracked.reached - tracked.cursor.offset
-    if old.offset and tracked.holds(old):  # only the unfinished line behind it was cut off
+    old = tracked.cursor
+    if old.offset and tracked.holds(old):  # only what is behind it was cut off: an unfinished line, or an open record
+        if not tracked.holds(tracked.open_block().end):
+            conclude(tracked)
         tracked.move_to(old)
+        ledger.parcel.advance(tracked, old)
         return
     copies = [each for each in ledger.files.values() if each.original is tracked]
     is_rescued = False
@@ -28,13 +32,22 @@ def begin_anew(ledger: Ledger, tracked: Tracked) -> None:
         copy.original = None
         is_rescued |= _resume(ledger, copy, old)
     is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old)
-    if lost and not is_rescued and not _is_elsewhere(ledger, tracked):
-        ledger.parcel.gap(Gap(tracked.path, "truncated before the end of its last line was read", lost))
+    if not is_rescued and not _is_elsewhere(ledger, tracked):
+        _lose(ledger, tracked, conclude)
     tracked.move_to(Cursor())
     tracked.is_reborn = True
     ledger.lineup.begin_anew(tracked)
     ledger.mark(tracked)
     ledger.parcel.advance(tracked, tracked.cursor)
+
+
+def _lose(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], None]) -> None:
+    """Say what is lost; whole lines are not, for they were seen."""
+    reached = tracked.reached
+    if tracked.open_record:
+        conclude(tracked)
+    if lost := reached - tracked.cursor.offset:
+        ledger.parcel.gap(Gap(tracked.path, "truncated before the end of its last line was read", lost))
 
 
 def _is_elsewhere(ledger: Ledger, tracked: Tracked) -> bool:
@@ -62,7 +75,7 @@ def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool
         return False
     for path in _newest_strangers(ledger, directory_of(tracked.path), old.offset):
         try:
-            copy = Tracked.open(Entry(path=path, family=tracked.family, is_matched=False, real=path))
+            copy = Tracked.open(Entry(path=path, family=tracked.family, is_matched=False, real=path), ledger.task.encoding)
         except OSError:
             continue
         if copy.identity not in ledger.files and copy.identity not in ledger.task.refused and copy.holds(old):

@@ -18,6 +18,8 @@ def retiring(ledger: Ledger, now_s: float) -> Iterator[Tracked]:
         is_over = not tracked.is_live and now_s - tracked.grown_at_s >= ledger.task.tuning.rotate_wait_s
         # What a copy holds behind its position may yet be cut off in the original.
         is_waiting = tracked.original is not None and tracked.size > tracked.cursor.offset
+        if is_quiet and is_waiting and tracked.original and tracked.original.cursor.offset > tracked.cursor.offset:
+            ledger.mark(tracked)  # it may be behind only because a record was concluded since
         if is_quiet and is_over and not is_waiting and tracked.fd is not None:
             yield tracked
 
@@ -41,6 +43,6 @@ def shed(ledger: Ledger) -> None:
         limit = min(limit, len(opened) // 2)
     if len(opened) <= limit:
         return
-    quiet = [each for each in opened if each.is_drained and each.is_found and each not in ledger.dirty]
+    quiet = [each for each in opened if each.is_drained and each.is_found and each not in ledger.dirty and not each.open_record]
     for tracked in sorted(quiet, key=lambda each: each.grown_at_s)[: len(opened) - limit]:
         tracked.close()

@@ -12,7 +12,7 @@ from opsbot.adapters.sources.file.place import Identity
 from opsbot.adapters.sources.file.task import ReadFrom, Task
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.core.log import Batch, Checkpoint, SourceFigures
+from opsbot.core.log import Batch, Checkpoint, Multiline, SourceFigures
 from opsbot.core.ports import Clock, Matcher
 
 _log = structlog.get_logger(__name__)
@@ -34,11 +34,13 @@ class FileSource:
         checkpoints: what was committed of this source.
         clock: tells the time, also in the reader's thread.
         read_from: where to begin a file without a checkpoint that is there at the start.
+        multiline: how the matcher makes records of lines; None: each line is one.
+        encoding: "utf-8", "gb18030" or "utf-16"; the matcher gets UTF-16 with the low byte first, and no byte order mark.
         refused: (device, inode) of files that are never read: opsbot's own. Looked at again and again.
         tuning: the numbers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what they mean stands above, and most are given by name
         self,
         name: str,
         pattern: str,
@@ -47,6 +49,8 @@ class FileSource:
         *,
         clock: Clock,
         read_from: ReadFrom = "end",
+        multiline: Multiline | None = None,
+        encoding: str = "utf-8",
         refused: Collection[Identity] = (),
         tuning: Tuning | None = None,
     ) -> None:
@@ -58,6 +62,8 @@ class FileSource:
             checkpoints=checkpoints,
             clock=clock,
             read_from=read_from,
+            multiline=multiline,
+            encoding=encoding,
             refused=refused,
             tuning=tuning or Tuning(),
         )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from opsbot.adapters.sources.file.place import Identity
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.core.log import Checkpoint
+from opsbot.core.log import Checkpoint, Multiline
 from opsbot.core.ports import Clock, Matcher
 
 ReadFrom = Literal["end", "beginning"]
@@ -22,5 +22,7 @@ class Task:
     checkpoints: Sequence[Checkpoint]
     clock: Clock
     read_from: ReadFrom = "end"
+    multiline: Multiline | None = None
+    encoding: str = "utf-8"
     refused: Collection[Identity] = ()
     tuning: Tuning = field(default_factory=Tuning)

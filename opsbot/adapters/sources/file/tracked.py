@@ -3,10 +3,11 @@
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import Self
 
+from opsbot.adapters.sources.file.block import Block, Buffer, Window
 from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.encoding import Encoding, encoding_of
 from opsbot.adapters.sources.file.place import Entry, Identity, status_of
 from opsbot.core.log import Checkpoint
 
@@ -21,55 +22,6 @@ class NotAFileError(OSError):
     """What stands at the path is a directory, a pipe, a socket or a device."""
 
 
-class Buffer:
-    """The memory that reads go into, shared by all files of one reader; its content lives until the next read."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.raw = bytearray()
-
-    def room(self, size: int) -> memoryview:
-        """Give `size` bytes to read into."""
-        if len(self.raw) < size:
-            self.raw = bytearray(size)
-        return memoryview(self.raw)[:size]
-
-
-@dataclass(slots=True)
-class Block:
-    """Whole lines of a file, valid until the next read.
-
-    `origin` is where the block begins in `raw`; of a line that is too long only the head is in `data`, and `raw` is empty.
-    """
-
-    data: memoryview | bytes
-    offset: int
-    end: Cursor
-    raw: bytes | bytearray = b""
-    origin: int = 0
-
-    def cursor_after(self, position: int) -> Cursor:
-        """Give the cursor behind the line that contains `position` (an offset in `data`)."""
-        newline = self.raw.find(b"\n", self.origin + position) if self.raw else -1
-        after = newline + 1 - self.origin
-        if newline < 0 or after >= len(self.data):
-            return self.end
-        return Cursor(self.offset + after, bytes(self.raw[max(0, newline + 1 - MARKER_BYTES) : newline + 1]))
-
-
-@dataclass(slots=True)
-class _Window:
-    """What one read gave: `raw[start:stop]`; `is_full` when there may be more behind it."""
-
-    raw: bytearray
-    start: int
-    stop: int
-    is_full: bool
-
-    def tail(self, stop: int) -> bytes:
-        return bytes(self.raw[max(0, stop - MARKER_BYTES) : stop])
-
-
 class Tracked:
     """A file that is followed, by identity and not by name.
 
@@ -78,10 +30,12 @@ class Tracked:
     reading goes first. `is_drained` says that it was read to its end since a younger file of its log appeared, `is_settled`
     that this was so after it had been rotated away: only late lines can follow then, `is_reborn` that nothing of its present
     content was read. `reached` is how far the last read
-    looked, `pending` the beginning of the unfinished line there.
+    looked. `open_record` are the lines behind the cursor that were searched already, of a record that may go on until
+    `open_until_s`; `pending` is the beginning of what is behind the cursor, these or an unfinished line. A closed file has no
+    open record.
     """
 
-    def __init__(self, entry: Entry, fd: int, device: int, inode: int) -> None:
+    def __init__(self, entry: Entry, fd: int, device: int, inode: int, encoding: str = "utf-8") -> None:
         """Take over the open descriptor."""
         self.fd: int | None = fd
         self.identity: Identity = (device, inode)
@@ -103,12 +57,16 @@ class Tracked:
         self.cursor = Cursor()
         self.reached = 0
         self.pending = b""
+        self.open_record = b""
+        self.open_until_s = 0.0
+        self._encoding_name = encoding
+        self._encoding: Encoding | None = None
         self._want = 0
         self._ahead: Cursor | None = None
         self._is_in_nuls = False
 
     @classmethod
-    def open(cls, entry: Entry) -> Self:
+    def open(cls, entry: Entry, encoding: str = "utf-8") -> Self:
         """Open what stands at a path.
 
         Raises:
@@ -116,7 +74,7 @@ class Tracked:
         """
         fd = _open(entry.path)
         status = os.fstat(fd)
-        return cls(entry, fd, status.st_dev, status.st_ino)
+        return cls(entry, fd, status.st_dev, status.st_ino, encoding)
 
     @property
     def is_live(self) -> bool:
@@ -127,6 +85,17 @@ class Tracked:
     def size(self) -> int:
         """Its length now; of a closed file what was known last."""
         return self.seen[0] if self.fd is None else os.fstat(self.fd).st_size
+
+    @property
+    def encoding(self) -> Encoding:
+        """How lines stand in it; its head may have to tell."""
+        if self._encoding is not None:
+            return self._encoding
+        head = os.pread(self.fd, 2, 0) if self.fd is not None and self._encoding_name == "utf-16" else b""
+        encoding = encoding_of(self._encoding_name, head)
+        if len(head) == 2 or self._encoding_name != "utf-16":  # noqa: PLR2004 all of a byte order mark
+            self._encoding = encoding
+        return encoding
 
     def reopen(self, path: str) -> bool:
         """Open it again, if it is still what stands at the path."""
@@ -154,13 +123,30 @@ class Tracked:
         """Read on from there."""
         self.cursor = cursor
         self.reached = cursor.offset
-        self.pending = b""
+        self.pending = self.open_record = b""
         self._ahead = None
+        if cursor.offset == 0:
+            self._encoding = None
 
     def move_to_end(self, max_line_bytes: int) -> None:
         """Read on from the beginning of the last line, finished or not."""
         if self.fd is not None:
-            self.move_to(Cursor.at_last_line(self.fd, self.size, max_line_bytes))
+            self.move_to(self.last_line(self.size, max_line_bytes))
+
+    def last_line(self, end: int, max_line_bytes: int) -> Cursor:
+        """Find where the last line before `end` begins. The file is open."""
+        return Cursor.at_last_line(self.fd or 0, end, max_line_bytes, self.encoding)
+
+    def consume(self, block: Block, size: int) -> None:
+        """Move on by so much of a block; what is left of it is an open record."""
+        reached = max(self.reached, block.end.offset)
+        if size >= len(block.data):
+            self.move_to(block.end)
+            return
+        self.move_to(block.cursor_at(size) if size else self.cursor)
+        self.reached = reached
+        self.open_record = block.since(self.cursor)
+        self.pending = self.open_record[:MARKER_BYTES]
 
     def checkpoint(self, source: str, cursor: Cursor) -> Checkpoint:
         """Say how far the file has been consumed when everything before the cursor has."""
@@ -168,40 +154,56 @@ class Tracked:
         return Checkpoint(source=source, path=self.path, device=device, inode=inode, offset=cursor.offset, marker=cursor.marker)
 
     def next_block(self, buffer: Buffer, chunk_bytes: int, max_line_bytes: int) -> Block | None:
-        """Read some whole lines, None when there are none (yet). Move on with `cursor = block.end`.
+        """Read some whole lines, those of the open record first; None when there are no new ones (yet). Then `consume` them.
 
         Raises:
             RewrittenError: the file was truncated or replaced in place.
             OSError: it cannot be read.
         """
-        self._want = chunk_bytes
+        unit_bytes = self.encoding.unit_bytes
+        max_line_bytes = max(unit_bytes, self.encoding.whole(max_line_bytes))
+        self._want = len(self.open_record) + max(unit_bytes, chunk_bytes)
+        if self.fd is not None and self.cursor.offset % unit_bytes and self.cursor.offset < self.size and self.holds(self.cursor):
+            self.move_to(Cursor.at(self.fd, self.cursor.offset + 1))  # it was read with another encoding so far
         while True:
             window = self._read(buffer)
             if self._ahead and not self._is_in_nuls:
                 block = self._end_of_long_line(window, max_line_bytes)
-            elif self._ahead or (window.start < window.stop and window.raw[window.start] == 0):
-                block = self._skip_nuls(window)
+            elif self._ahead or self.encoding.count_nuls(window.raw, window.fresh, min(window.fresh + 2, window.stop)):
+                if self.open_record:  # NULs may yet be filled in, and what is behind them does not go on
+                    return None
+                block = None
+                self._skip_nuls(window)
             else:
                 block = self._lines(window, max_line_bytes)
             if block is not None or not window.is_full:
                 return block
 
+    def open_block(self) -> Block:
+        """Give the open record, which is over; the file is not looked at."""
+        raw = self.cursor.marker + self.open_record
+        end = Cursor(self.cursor.offset + len(self.open_record), raw[-MARKER_BYTES:])
+        return self._block(raw, len(self.cursor.marker), len(raw), end, is_end=True)
+
     def rest(self, buffer: Buffer, max_line_bytes: int) -> Block | None:
-        """Give the last line although its newline is missing.
+        """Give the open record and the last line although its newline is missing.
 
         Raises:
             RewrittenError: the file was truncated or replaced in place.
             OSError: it cannot be read.
         """
         self._ahead = None
-        self._want = max_line_bytes
+        self._want = len(self.open_record) + self.encoding.whole(max_line_bytes)
         window = self._read(buffer)
-        data = bytes(window.raw[window.start : window.stop]).strip(b"\0")
-        if not data or self.fd is None:
+        start = window.start + self.encoding.count_nuls(window.raw, window.start, window.stop)
+        text = bytes(window.raw[start : window.stop]).rstrip(b"\0")
+        size = len(text) + -len(text) % self.encoding.unit_bytes
+        if not text or self.fd is None:
             return None
-        return Block(data, self.cursor.offset, Cursor.at(self.fd, self.reached))
+        end = Cursor.at(self.fd, self.cursor.offset + self.encoding.whole(self.reached - self.cursor.offset))
+        return self._block(window.raw, window.start, start + size, end, is_end=True, skipped=start - window.start)
 
-    def _read(self, buffer: Buffer) -> _Window:
+    def _read(self, buffer: Buffer) -> Window:
         position = self._ahead or self.cursor
         back = len(position.marker)
         wanted = back + self._want
@@ -209,62 +211,71 @@ class Tracked:
             raise FileNotFoundError(self.path)
         count = os.preadv(self.fd, [buffer.room(wanted)], position.offset - back)
         raw = buffer.raw
-        if count < back or raw[:back] != position.marker:
+        if count < back or raw[:back] != position.marker or not raw.startswith(self.open_record, back, count):
             raise RewrittenError
         end = position.offset + count - back
         is_full = count == wanted
         if end < self.reached and not is_full:
             raise RewrittenError
         self.reached = max(self.reached, end)
-        return _Window(raw, back, count, is_full)
+        return Window(raw, back, back + len(self.open_record), back + self.encoding.whole(count - back), is_full)
 
-    def _lines(self, window: _Window, max_line_bytes: int) -> Block | None:
-        raw, start, stop = window.raw, window.start, window.stop
-        newline = raw.rfind(b"\n", start, stop)
-        if newline < 0:
-            self._no_newline(window, max_line_bytes)
-            return None
-        # Looking for one byte first is ten times faster than for two.
-        hole = raw.find(b"\n\0", start, newline) if raw.find(0, start, newline) >= 0 else -1
-        after = (newline if hole < 0 else hole) + 1
-        end = Cursor(self.cursor.offset + after - start, window.tail(after))
-        return Block(memoryview(raw)[start:after], self.cursor.offset, end, raw, start)
+    def _block(
+        self, raw: bytes | bytearray, start: int, stop: int, end: Cursor, *, is_end: bool = False, skipped: int = 0
+    ) -> Block:
+        """Make the block of `raw[start:stop]`, which begins at the cursor, without `skipped` bytes or a byte order mark."""
+        encoding = self.encoding
+        if self.cursor.offset == 0 and raw.startswith(encoding.bom, start, stop):
+            skipped = max(skipped, len(encoding.bom))
+        data = encoding.plain(memoryview(raw)[start + skipped : stop])
+        return Block(data, self.cursor.offset + skipped, end, raw, start + skipped, encoding, is_end)
 
-    def _no_newline(self, window: _Window, max_line_bytes: int) -> None:
-        size = window.stop - window.start
-        self.pending = bytes(window.raw[window.start : window.start + min(size, MARKER_BYTES)])
+    def _lines(self, window: Window, max_line_bytes: int) -> Block | None:
+        raw, start = window.raw, window.start
+        last = self.encoding.after_last_newline(raw, window.fresh, window.stop)
+        if last < 0:
+            return self._no_newline(window, max_line_bytes)
+        hole = self.encoding.after_line_before_hole(raw, window.fresh, last)
+        after = last if hole < 0 else hole
+        return self._block(raw, start, after, Cursor(self.cursor.offset + after - start, window.tail(after)))
+
+    def _no_newline(self, window: Window, max_line_bytes: int) -> Block | None:
+        size = window.stop - window.fresh
+        self.pending = bytes(window.raw[window.start : min(window.stop, window.start + MARKER_BYTES)])
+        if size >= max_line_bytes and self.open_record:  # no record is so long
+            return self.open_block()
         if size >= max_line_bytes:
             self._ahead = Cursor(self.cursor.offset + size, window.tail(window.stop))
             self._is_in_nuls = False
         elif window.is_full:
-            self._want = min(self._want * 2, max_line_bytes)
+            self._want = min(self._want * 2, len(self.open_record) + max_line_bytes)
+        return None
 
-    def _end_of_long_line(self, window: _Window, max_line_bytes: int) -> Block | None:
+    def _end_of_long_line(self, window: Window, max_line_bytes: int) -> Block | None:
         ahead = self._ahead or self.cursor
-        newline = window.raw.find(b"\n", window.start, window.stop)
-        if newline < 0:
+        after = self.encoding.after_newline(window.raw, window.start, window.stop)
+        if after < 0:
             self._ahead = Cursor(ahead.offset + window.stop - window.start, window.tail(window.stop))
             return None
-        end = Cursor(ahead.offset + newline + 1 - window.start, window.tail(newline + 1))
+        end = Cursor(ahead.offset + after - window.start, window.tail(after))
         self._ahead = None
         head = os.pread(self.fd or 0, max_line_bytes, self.cursor.offset)
-        return Block(head, self.cursor.offset, end)
+        return self._block(head, 0, len(head), end, is_end=True)
 
-    def _skip_nuls(self, window: _Window) -> Block | None:
+    def _skip_nuls(self, window: Window) -> None:
         r"""Step over what a writer left empty; NULs up to the end may still be filled in and stay unread."""
         position = self._ahead or self.cursor
         fd = self.fd or 0
-        data = bytes(window.raw[window.start : window.stop])
-        text = data.lstrip(b"\0")
-        if text:
-            self.move_to(Cursor.at(fd, position.offset + len(data) - len(text)))
+        size = window.stop - window.start
+        skipped = self.encoding.count_nuls(window.raw, window.start, window.stop)
+        if skipped < size:
+            self.move_to(Cursor.at(fd, position.offset + skipped))
             window.is_full = True
         elif window.is_full:
             self._is_in_nuls = True
-            self._ahead = Cursor.at(fd, max(_next_data(fd, position.offset), position.offset + len(data)))
+            self._ahead = Cursor.at(fd, max(self.encoding.whole(_next_data(fd, position.offset)), position.offset + size))
         else:
             self._ahead = None
-        return None
 
 
 def _next_data(fd: int, offset: int) -> int:
