@@ -208,12 +208,15 @@ class House:
 
     async def _source(self, name: str, listeners: Sequence[Listener]) -> FileSource:
         settings = self.configuration.sources[name]
+        rules, records, encoding = [listener.rule for listener in listeners], settings.records(), settings.encoding
         return FileSource(
             name,
             str(settings.path),
-            await asyncio.to_thread(matcher_for, [listener.rule for listener in listeners]),
+            await asyncio.to_thread(matcher_for, rules, multiline=records, encoding=encoding),
             await self._store.checkpoints(name),
             read_from=settings.read_from,
+            multiline=records,
+            encoding=encoding,
             clock=self._clock,
             refused=await asyncio.to_thread(_own_files, self.configuration),
         )
@@ -229,12 +232,12 @@ class House:
         return pair_key.get_secret_value() if pair_key else ""
 
     async def _tail(self, source: str, limit_bytes: int) -> File:
-        path = str(self.configuration.sources[source].path)
+        settings = self.configuration.sources[source]
         try:
-            name, content = await asyncio.to_thread(read_tail, path, limit_bytes)
+            name, content = await asyncio.to_thread(read_tail, str(settings.path), limit_bytes, settings.encoding)
         except OSError as exc:
             raise CommandError(f"{source}: {exc.strerror or 'there is no such file now'}") from exc
-        masked = await asyncio.to_thread(self._redactor.mask, content.decode("utf-8", "replace"))
+        masked = await asyncio.to_thread(self._redactor.mask, content)
         return File(f"{name}.txt", masked.encode(), media_type="text/plain; charset=utf-8")
 
     def _alert_lines(self) -> list[str]:

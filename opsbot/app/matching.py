@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from opsbot.adapters.matching.encoded import EncodedMatcher
 from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.core.log import Multiline, Rule
 from opsbot.core.ports import Matcher
@@ -16,8 +17,9 @@ def matcher_for(
     Args:
         rules: what is searched; hits name them by their place.
         multiline: how lines become records; None: each line is one.
-        encoding: of the log.
+        encoding: of the log: "utf-8", "gb18030", or "utf-16" with the low byte first.
         cache_dir: where compiled rules are kept between runs; None: nowhere.
     """
-    del multiline, encoding, cache_dir
-    return RegexMatcher(rules)
+    del cache_dir
+    matcher = RegexMatcher(rules, multiline)
+    return matcher if encoding == "utf-8" else EncodedMatcher(matcher, encoding)

@@ -14,7 +14,7 @@ from opsbot.config.model import Configuration, LogSettings, NotificationSettings
 from opsbot.config.people import GrantSettings, PersonSettings, RoleSettings
 from opsbot.config.refusal import REFUSED, did_you_mean
 from opsbot.config.scene import SceneSettings
-from opsbot.config.source import NOT_YET, SourceSettings
+from opsbot.config.source import NOT_YET, SourceSettings, StartSettings
 from opsbot.core.errors import Problem
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
@@ -25,6 +25,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("roles", "*"): RoleSettings,
     ("roles", "*", "grants", "*"): GrantSettings,
     ("sources", "*"): SourceSettings,
+    ("sources", "*", "multiline"): StartSettings,
     ("operations", "*"): SceneSettings,
 }
 _UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}

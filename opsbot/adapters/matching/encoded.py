@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from opsbot.core.log import RuleFigures, Scan
 from opsbot.core.ports import Matcher
@@ -18,8 +17,8 @@ class EncodedMatcher:
     came: lines are the same in both, so that counting them leads from one to the other.
     """
 
-    def __init__(self, inner: Matcher, encoding: Literal["gb18030", "utf-16"]) -> None:
-        """Take over the matcher."""
+    def __init__(self, inner: Matcher, encoding: str) -> None:
+        """Take over the matcher; `encoding` is "gb18030" or "utf-16"."""
         self._inner = inner
         self._codec = _CODECS[encoding]
         self._newline = "\n".encode(self._codec)

@@ -3,8 +3,10 @@
 from glob import glob
 from pathlib import Path
 
+from opsbot.adapters.sources.file.encoding import encoding_of
 
-def read_tail(pattern: str, limit_bytes: int) -> tuple[str, bytes]:
+
+def read_tail(pattern: str, limit_bytes: int, encoding: str = "utf-8") -> tuple[str, str]:
     """Give the name and the last whole lines of the newest file behind a path or glob, at most `limit_bytes`. Blocking.
 
     Raises:
@@ -17,9 +19,10 @@ def read_tail(pattern: str, limit_bytes: int) -> tuple[str, bytes]:
         raise FileNotFoundError(pattern)
     newest = max(files, key=lambda path: path.stat().st_mtime)
     with newest.open("rb") as log:
+        form = encoding_of(encoding, log.read(2))
         size = log.seek(0, 2)
-        log.seek(max(0, size - limit_bytes))
+        start = -form.whole(-max(0, size - limit_bytes))
+        log.seek(start)
         content = log.read(limit_bytes)
-    if size > limit_bytes:
-        content = content[content.find(b"\n") + 1 :]
-    return newest.name, content
+    first = max(0, form.after_newline(content, 0, len(content))) if start else len(form.bom) * content.startswith(form.bom)
+    return newest.name, form.decode(content[first:])

@@ -19,7 +19,10 @@ SMALL: dict[str, object] = {
     "people": {"bob": {"roles": ["r", "bot"], "ids": {"w": "b", "p": "b"}}},
     "rooms": {"OPS": {"w": "r"}},
     "roles": {"r": {"grants": [{"scene": "x", "command": "c", "from": "2026-01-01"}]}},
-    "sources": {"s": {"path": "*.log", "read_from": "end", "multiline": "none"}},
+    "sources": {
+        "s": {"path": "*.log", "read_from": "end", "encoding": "utf-16", "multiline": "none"},
+        "m": {"path": "m.log", "multiline": {"start": "^x", "timeout_s": 2, "max_lines": 3}},
+    },
     "operation_dirs": ["ops"],
     "operations": {
         "x": {"use": "x", "source": "s", "tell": ["bob@w"], "fallback": ["bob@o"], "confirm": True, "own": {"deep": ["v"]}}

@@ -183,9 +183,25 @@ BAD = {
         "4: sources.b.command: is not in this version of opsbot; path: the path of a log, or a glob",
         "4: sources.b.path: is missing; the path of a log, or a glob",
     ],
-    PAGE + "sources: {b: {path: x, multiline: java}}\n": ["4: sources.b.multiline: is not in this version of opsbot; none"],
-    PAGE + "sources: {b: {path: x, multiline: {start: x}}}\n": ["4: sources.b.multiline: is not in this version of opsbot; none"],
-    PAGE + "sources: {b: {path: x, multiline: ruby}}\n": ["4: sources.b.multiline: has a value that is not allowed; none"],
+    PAGE + "sources: {b: {path: x, multiline: ruby}}\n": [
+        "4: sources.b.multiline: has a value that is not allowed; none, python, java, or {start: REGEX}"
+    ],
+    PAGE + "sources: {b: {path: x, multiline: [java]}}\n": [
+        "4: sources.b.multiline: has a value that is not allowed; none, python, java, or {start: REGEX}"
+    ],
+    PAGE + "sources:\n  b:\n    path: x\n    multiline:\n      start: '['\n": [
+        "8: sources.b.multiline.start: is no regular expression: unterminated character set at position 0; one of Python's"
+    ],
+    PAGE + "sources: {b: {path: x, multiline: {timeout_s: 0}}}\n": [
+        "4: sources.b.multiline.start: is missing; a regular expression that is found in the first line of each record",
+        "4: sources.b.multiline.timeout_s: is too small; more than 0",
+    ],
+    PAGE + "sources: {b: {path: x, multiline: {start: x, max_line: 3}}}\n": [
+        "4: sources.b.multiline.max_line: unknown key, did you mean max_lines?; start, timeout_s, max_lines"
+    ],
+    PAGE + "sources: {b: {path: x, encoding: latin-1}}\n": [
+        "4: sources.b.encoding: has a value that is not allowed; utf-8, gb18030 or utf-16"
+    ],
     # operations
     PAGE + "operations: {x: {}}\n": ["4: operations.x.use: is missing; the name of an operation's file, without .py"],
     PAGE + "operations: {x: {use: ../x}}\n": [

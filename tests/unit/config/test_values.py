@@ -14,6 +14,7 @@ from opsbot.config.model import Configuration
 from opsbot.config.recipient import Recipient
 from opsbot.config.reference import reason_unreachable
 from opsbot.core.chat import Chat
+from opsbot.core.log import Multiline
 from opsbot.core.operation import Risk
 from tests.unit.config.sample import write
 
@@ -74,7 +75,8 @@ def test_the_defaults_are_those_of_the_documentation(loads: Loads) -> None:
     assert (configuration.language, configuration.pair_key, configuration.operation_dirs) == ("en", None, ())
     assert (configuration.log.file, configuration.log.format) == (None, "starter")
     assert configuration.channels["page"] == LocalSettings(kind="local", listen=Address("127.0.0.1", 8010), max_risk=Risk.DANGER)
-    assert (configuration.sources["s"].read_from, configuration.sources["s"].multiline) == ("end", "none")
+    source = configuration.sources["s"]
+    assert (source.read_from, source.multiline, source.records(), source.encoding) == ("end", "none", None, "utf-8")
     assert configuration.operations["x"].confirm is True
     assert configuration.notifications.model_dump() == {
         "group_wait_s": 5,
@@ -82,6 +84,19 @@ def test_the_defaults_are_those_of_the_documentation(loads: Loads) -> None:
         "per_chat_per_minute": 10,
         "fallback_after_s": 60,
     }
+
+
+@pytest.mark.parametrize(
+    ("multiline", "records"),
+    [
+        ("python", Multiline(kind="python")),
+        ("java", Multiline(kind="java")),
+        ("{start: ^x}", Multiline(kind="start", start="^x")),
+        ("{start: x, timeout_s: 3, max_lines: 5}", Multiline(kind="start", start="x", timeout_s=3, max_lines=5)),
+    ],
+)
+def test_lines_become_records_as_configured(loads: Loads, multiline: str, records: Multiline) -> None:
+    assert loads(PAGE + f"sources: {{s: {{path: x, multiline: {multiline}}}}}\n").sources["s"].records() == records
 
 
 def test_a_gateway_is_reached_with_tls_and_may_trigger_writes_unless_said_otherwise(loads: Loads) -> None:

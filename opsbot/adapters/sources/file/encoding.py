@@ -8,11 +8,12 @@ _NUL = 0
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """What a reader must know of an encoding; decoding is the matcher's business.
+    """What a reader must know of an encoding; decoding records is the matcher's business.
 
     `newline` is one unit: no part of a character looks like it where a unit begins. `bom` may stand at the beginning of a file.
     """
 
+    codec: str
     newline: bytes
     bom: bytes
     is_swapped: bool = False
@@ -53,6 +54,10 @@ class Encoding:
         """Give so many bytes, less those of a unit that is not complete."""
         return size - size % self.unit_bytes
 
+    def decode(self, data: bytes) -> str:
+        """Decode for people, with replacement."""
+        return data.decode(self.codec, "replace")
+
     def plain(self, data: memoryview) -> memoryview | bytes:
         """Give whole units as a matcher takes them: UTF-16 with the low byte first."""
         if not self.is_swapped:
@@ -68,10 +73,10 @@ class Encoding:
         return found
 
 
-UTF_8 = Encoding(b"\n", b"\xef\xbb\xbf")
-_GB18030 = Encoding(b"\n", b"\x84\x31\x95\x33")
-_UTF_16_LE = Encoding(b"\n\0", b"\xff\xfe")
-_UTF_16_BE = Encoding(b"\0\n", b"\xfe\xff", is_swapped=True)
+UTF_8 = Encoding("utf-8", b"\n", b"\xef\xbb\xbf")
+_GB18030 = Encoding("gb18030", b"\n", b"\x84\x31\x95\x33")
+_UTF_16_LE = Encoding("utf-16-le", b"\n\0", b"\xff\xfe")
+_UTF_16_BE = Encoding("utf-16-be", b"\0\n", b"\xfe\xff", is_swapped=True)
 
 
 def encoding_of(name: str, head: bytes) -> Encoding:
