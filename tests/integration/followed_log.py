@@ -6,11 +6,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from opsbot.adapters.matching.encoded import EncodedMatcher
 from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.adapters.sources.file.reader import Reader
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.core.log import Batch, Checkpoint, Gap, Record, Rule
+from opsbot.core.log import Batch, Checkpoint, Gap, Multiline, Record, Rule
+from opsbot.core.ports import Matcher
 
 
 class StoppedClock:
@@ -29,6 +31,12 @@ class StoppedClock:
         self.passed_s += delay_s
 
 
+def a_matcher(rules: Sequence[Rule], multiline: Multiline | None = None, encoding: str = "utf-8") -> Matcher:
+    """Make the matcher that all others are measured by."""
+    matcher = RegexMatcher(rules, multiline)
+    return matcher if encoding == "utf-8" else EncodedMatcher(matcher, encoding)
+
+
 class FollowedLog:
     """Follows a path or glob and commits all that comes of it."""
 
@@ -39,6 +47,9 @@ class FollowedLog:
         rules: Sequence[Rule] = (Rule.every_line(),),
         checkpoints: Sequence[Checkpoint] = (),
         between: Callable[[str], None] = lambda _: None,
+        matcher: Matcher | None = None,
+        multiline: Multiline | None = None,
+        encoding: str = "utf-8",
         clock: StoppedClock | None = None,
         **options: Any,
     ) -> None:
@@ -49,8 +60,10 @@ class FollowedLog:
         self.task = Task(
             source="app",
             pattern=str(pattern),
-            matcher=RegexMatcher(rules),
+            matcher=matcher or a_matcher(rules, multiline, encoding),
             checkpoints=checkpoints,
+            multiline=multiline,
+            encoding=encoding,
             clock=self.clock,
             tuning=tuning,
             **options,
@@ -100,10 +113,16 @@ class FollowedLog:
         return tuple(self.checkpoints.values())
 
 
-def append(path: Path, *lines: str) -> None:
+def append(path: Path, *lines: str, encoding: str = "utf-8") -> None:
     """Write whole lines at the end of a file."""
+    errors = "surrogateescape" if encoding == "utf-8" else "strict"
+    append_bytes(path, "".join(f"{line}\n" for line in lines).encode(encoding, errors))
+
+
+def append_bytes(path: Path, content: bytes) -> None:
+    """Write at the end of a file."""
     with path.open("ab") as log:
-        log.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+        log.write(content)
 
 
 def open_files() -> set[str]:

@@ -15,22 +15,25 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.adapters.sources.file.reader import Reader
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.core.log import Batch, Checkpoint, Rule
-from tests.integration.followed_log import StoppedClock
+from opsbot.core.log import Batch, Checkpoint, Multiline, Rule
+from tests.integration.followed_log import StoppedClock, a_matcher
 
 EXAMPLES = int(os.environ.get("OPSBOT_MODEL_EXAMPLES", "200"))
 ROTATE_WAIT_S = 30.0
+CODECS = {"utf-8": "utf-8", "gb18030": "gb18030", "utf-16": "utf-16-le"}
+FIVE_LINES = Multiline(kind="start", start=r"^\d+:\d*[05] ", timeout_s=5.0)
 
 
 class Writer:
     """A program that logs: appends to what it has open, and remembers what lines that makes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: str) -> None:
         self.path = path
+        self.codec = CODECS[encoding]
+        self.unit_bytes = len("\n".encode(self.codec))
         self.written: list[str] = []
         self.generation = 0
         self.writes = 1_000_000_000
@@ -56,13 +59,14 @@ class Writer:
     def write(self, count: int) -> None:
         self.mend()
         for _ in range(count):
-            self._append((self._next() + "\n").encode())
+            self._append((self._next() + "\n").encode(self.codec))
 
     def tear(self, cut: int) -> None:
         """Write only the beginning of a line, which may end within a character."""
         self.mend()
-        line = (self._next() + "\n").encode()
-        cut = cut % (len(line) - 1) + 1
+        line = (self._next() + "\n").encode(self.codec)
+        # A file that begins with half a unit could not be read by anybody.
+        cut = (cut % (len(line) // self.unit_bytes - 1) + 1) * self.unit_bytes
         self._append(line[:cut])
         self._begun, self._rest = line[:cut], line[cut:]
 
@@ -81,10 +85,10 @@ class Writer:
             return False
         self.written.pop()
         if self._begun:
-            self.written.append(self._begun.decode("utf-8", "replace"))
+            self.written.append(self._begun.decode(self.codec, "replace"))
         self._begun = b""
         if goes_on:
-            self.written.append(self._rest[:-1].decode("utf-8", "replace"))
+            self.written.append(self._rest[: -self.unit_bytes].decode(self.codec, "replace"))
         else:
             self._rest = b""
         return True
@@ -109,6 +113,8 @@ class World:
     directory: Path
     pattern: str
     tuning: Tuning
+    multiline: Multiline | None
+    encoding: str
 
     def __post_init__(self) -> None:
         self.log = self.directory / "app.log"
@@ -119,7 +125,7 @@ class World:
         self.copies = 0
         self.is_ordered = True
         self.names_seen: set[tuple[str, int]] = set()
-        self.writer = Writer(self.log)
+        self.writer = Writer(self.log, self.encoding)
         self.reader = self._reader()
 
     def _reader(self) -> Reader:
@@ -127,7 +133,9 @@ class World:
             Task(
                 source="app",
                 pattern=str(self.directory / self.pattern),
-                matcher=RegexMatcher([Rule.every_line()]),
+                matcher=a_matcher([Rule.every_line()], self.multiline, self.encoding),
+                multiline=self.multiline,
+                encoding=self.encoding,
                 checkpoints=tuple(self.checkpoints.values()),
                 clock=self.clock,
                 tuning=self.tuning,
@@ -160,7 +168,7 @@ class World:
 
     def commit(self) -> None:
         for batch in self.pending:
-            self.committed += [record.text for record in batch.records]
+            self.committed += [line for record in batch.records for line in record.text.split("\n")]
             for identity in batch.forgotten:
                 self.checkpoints.pop(identity, None)
             self.checkpoints.update({(each.device, each.inode): each for each in batch.checkpoints})
@@ -173,6 +181,12 @@ class World:
             pass
         self.reader.flush()
         self.commit()
+
+    def commit_all(self) -> None:
+        """Let every record end, before nothing is left of it but what the reader knows."""
+        self.catch_up()
+        self.clock.passed_s += FIVE_LINES.timeout_s
+        self.catch_up()
 
     def write(self, count: int) -> None:
         self.writer.write(count)
@@ -216,7 +230,7 @@ class World:
     def truncate_and_regrow(self, count: int) -> None:
         """Nothing of it is kept, so that only what was read before can be promised."""
         self.writer.mend()
-        self.catch_up()
+        self.commit_all()
         if self.log.exists():
             size = self.log.stat().st_size
             os.truncate(self.log, 0)
@@ -225,7 +239,7 @@ class World:
 
     def delete(self, _: int) -> None:
         self.writer.mend()
-        self.catch_up()
+        self.commit_all()
         self.log.unlink(missing_ok=True)
         self.writer.open()
 
@@ -275,11 +289,11 @@ STEPS = {
 steps = st.tuples(st.sampled_from([name for name, weight in STEPS.items() for _ in range(weight)]), st.integers(0, 8))
 
 
-def run(program: list[tuple[str, int]], chunk_bytes: int, pattern: str) -> World:
+def run(program: list[tuple[str, int]], chunk_bytes: int, pattern: str, multiline: Multiline | None, encoding: str) -> World:
     """Carry a program out."""
     tuning = Tuning(chunk_bytes=chunk_bytes, turn_bytes=max(64, chunk_bytes), batch_records=3, rotate_wait_s=ROTATE_WAIT_S)
     with tempfile.TemporaryDirectory() as directory:
-        world = World(Path(directory), pattern, tuning)
+        world = World(Path(directory), pattern, tuning, multiline, encoding)
         try:
             for name, number in program:
                 if name == "save":
@@ -300,11 +314,13 @@ def run(program: list[tuple[str, int]], chunk_bytes: int, pattern: str) -> World
     program=st.lists(steps, max_size=25),
     chunk_bytes=st.sampled_from([1, 2, 3, 7, 16, 64, 500, 4096, 256 * 1024]),
     pattern=st.sampled_from(["app.log", "app*.log", "app*"]),
+    multiline=st.sampled_from([None, FIVE_LINES]),
+    encoding=st.sampled_from(["utf-8", "utf-8", "gb18030", "utf-16"]),
 )
 def test_every_line_is_committed_once_and_in_order_whatever_happens_to_the_log(
-    program: list[tuple[str, int]], chunk_bytes: int, pattern: str
+    program: list[tuple[str, int]], chunk_bytes: int, pattern: str, multiline: Multiline | None, encoding: str
 ) -> None:
-    world = run(program, chunk_bytes, pattern)
+    world = run(program, chunk_bytes, pattern, multiline, encoding)
 
     assert Counter(world.committed) == Counter(world.writer.written)
     if world.is_ordered:
