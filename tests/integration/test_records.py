@@ -215,14 +215,13 @@ def test_files_have_their_open_records_apart(tmp_path: Path) -> None:
     with FollowedLog(tmp_path / "*.log", multiline=DATED) as followed:
         append(one, "10:00 one")
         followed.read()
-        followed.clock.passed_s += 0.6
         append(two, "10:00 two")
-        followed.read()
+        first = followed.read_after(0.25)
         append(one, "more")
-        first = followed.read_after(0.4)
-        second = followed.read_after(0.6)
+        second = followed.read_after(0.25)
 
-        assert (first, second, followed.read_after(0.4)) == ([], ["10:00 two"], ["10:00 one\nmore"])
+        assert (first, second) == ([], [])
+        assert (followed.read_after(0.75), followed.read_after(0.25)) == (["10:00 two"], ["10:00 one\nmore"])
 
 
 # Rotation in the middle of a record
@@ -291,6 +290,20 @@ def test_open_record_is_not_lost_when_the_log_is_truncated(log: Path, before: li
         assert followed.gaps == []
 
 
+def test_open_record_is_not_lost_when_the_log_is_truncated_before_that_was_read_to_its_end(log: Path) -> None:
+    with FollowedLog(log, multiline=DATED, turn_bytes=1) as followed:
+        append(log, "09:58 rotated")
+        followed.read()
+        log.rename(log.with_name("app.log.1"))
+        append(log, "09:59 before", "10:00 one", "more")
+        followed.reader.reconcile()
+        while "09:59 before" not in [record.text for record in followed.records]:
+            followed.reader.turn()
+        os.truncate(log, 0)
+
+        assert (followed.read(), followed.gaps) == (["10:00 one\nmore"], [])
+
+
 def test_open_record_at_the_beginning_is_not_lost_when_the_truncated_log_has_grown_beyond_it(log: Path) -> None:
     with FollowedLog(log, multiline=DATED) as followed:
         append(log, "10:00 one", "more")
@@ -346,6 +359,16 @@ def test_record_of_a_deleted_log_ends_with_its_unfinished_line(log: Path) -> Non
 
         assert followed.read_after(LONG_WAIT_S) == ["10:00 one\nmore\nhalf"]
         assert followed.saved == ()
+
+
+def test_open_record_of_a_file_that_nobody_writes_to_is_told_when_that_is_closed(tmp_path: Path) -> None:
+    dated = tmp_path / "app-2026-11-19.log"
+    with FollowedLog(tmp_path / "*.log", multiline=Multiline(kind="start", start="^10", timeout_s=60.0)) as followed:
+        append(dated, "10:00 one", "more")
+        followed.read()
+
+        assert followed.read_after(LONG_WAIT_S) == ["10:00 one\nmore"]
+        assert str(dated) not in open_files()
 
 
 def test_file_with_an_open_record_is_not_closed_to_save_descriptors(tmp_path: Path) -> None:
@@ -466,12 +489,23 @@ def test_byte_order_is_that_of_the_new_content_after_a_truncation(log: Path) -> 
         assert followed.read() == ["two"]
 
 
-def test_log_that_is_followed_from_its_end_begins_with_a_whole_line(log: Path) -> None:
-    append_bytes(log, encoded("one\n\u0a00\u0a0a unfinished", "utf-16-le", bom=True))
+@pytest.mark.parametrize("there_bytes", range(10, 60))
+def test_log_that_is_followed_from_its_end_begins_with_a_whole_line(log: Path, there_bytes: int) -> None:
+    content = encoded("one\nਊĀ unfinished ਊĀ line\n", "utf-16-le", bom=True)
+    append_bytes(log, content[:there_bytes])
     with FollowedLog(log, encoding="utf-16") as followed:
-        append_bytes(log, encoded(" line\n", "utf-16-le"))
+        append_bytes(log, content[there_bytes:])
 
-        assert followed.read() == ["\u0a00\u0a0a unfinished line"]
+        assert followed.read() == ["ਊĀ unfinished ਊĀ line"] * (there_bytes < len(content))
+
+
+def test_log_that_ends_with_half_a_unit_is_followed_from_its_last_line(log: Path) -> None:
+    content = encoded("one\n" * 20_000 + "unfinished 一", "utf-16-le")
+    append_bytes(log, content[:-1])
+    with FollowedLog(log, encoding="utf-16") as followed:
+        append_bytes(log, content[-1:] + encoded(" line\n", "utf-16-le"))
+
+        assert followed.read() == ["unfinished 一 line"]
 
 
 def test_byte_order_mark_alone_is_no_line(log: Path) -> None:
@@ -553,6 +587,14 @@ def test_line_around_the_limit_keeps_its_neighbours_in_any_encoding(log: Path, e
         append(log, "before", "y" * (1001 // len("y".encode(CODECS[encoding])) + extra), "after", encoding=CODECS[encoding])
 
         assert [line[:6] for line in followed.read()] == ["before", "yyyyyy", "after"]
+
+
+@pytest.mark.parametrize("encoding", CODECS)
+def test_end_of_a_line_that_is_too_long_is_found_in_any_encoding(log: Path, encoding: str) -> None:
+    with FollowedLog(log, encoding=encoding, max_line_bytes=1001, chunk_bytes=63) as followed:
+        append(log, "y" * 1001 + "ਊĀ" * 100, "after", encoding=CODECS[encoding])
+
+        assert [line[:5] for line in followed.read()] == ["yyyyy", "after"]
 
 
 def test_line_that_is_too_long_ends_the_record_before_it(log: Path) -> None:
