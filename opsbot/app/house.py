@@ -212,7 +212,9 @@ class House:
         return FileSource(
             name,
             str(settings.path),
-            await asyncio.to_thread(matcher_for, rules, multiline=records, encoding=encoding),
+            await asyncio.to_thread(
+                matcher_for, rules, multiline=records, encoding=encoding, cache_dir=self.configuration.state_dir / "rules"
+            ),
             await self._store.checkpoints(name),
             read_from=settings.read_from,
             multiline=records,

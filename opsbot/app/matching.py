@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opsbot.adapters.matching.encoded import EncodedMatcher
-from opsbot.adapters.matching.regex import RegexMatcher
+from opsbot.adapters.matching.ladder import compile_rules
 from opsbot.core.log import Multiline, Rule
 from opsbot.core.ports import Matcher
 
@@ -20,6 +20,5 @@ def matcher_for(
         encoding: of the log: "utf-8", "gb18030", or "utf-16" with the low byte first.
         cache_dir: where compiled rules are kept between runs; None: nowhere.
     """
-    del cache_dir
-    matcher = RegexMatcher(rules, multiline)
+    matcher = compile_rules(rules, multiline, cache_dir)
     return matcher if encoding == "utf-8" else EncodedMatcher(matcher, encoding)

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsbot.adapters.matching.ladder import compile_rules
 from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.core.log import Hit, Multiline, Rule
 from opsbot.core.ports import Matcher
@@ -19,7 +21,13 @@ class Engine(Protocol):
     def __call__(self, rules: Sequence[Rule], /, multiline: Multiline | None = None) -> Matcher: ...
 
 
-ENGINES: dict[str, Engine] = {"regex": RegexMatcher}
+ENGINES: dict[str, Engine] = {
+    "regex": RegexMatcher,
+    "hyperscan": partial(compile_rules, engines=["hyperscan"]),
+    "re2": partial(compile_rules, engines=["re2"]),
+    "re": partial(compile_rules, engines=[]),
+    "ladder": compile_rules,
+}
 
 
 @pytest.fixture(params=sorted(ENGINES))

@@ -1,0 +1,159 @@
+"""Hyperscan (its fork Vectorscan, in the wheel `hyperscan`): all expressions in one pass, at the speed of memory."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import structlog
+
+from opsbot.adapters.matching.cpu import lacks
+from opsbot.adapters.matching.engine import Candidate, Expression
+
+if TYPE_CHECKING:
+    import hyperscan
+
+_log = structlog.get_logger(__name__)
+
+_KEPT = 16
+"""So many compiled sets of rules stay in the cache."""
+
+
+class HyperscanUnavailableError(Exception):
+    """It is not installed, or does not run here; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The engine, and which expressions it took: exactly, or only widened (`prefiltered`)."""
+
+    engine: "HyperscanEngine"
+    exact: frozenset[int]
+    prefiltered: frozenset[int]
+
+
+class HyperscanEngine:
+    """One compiled set of expressions, with its own scratch memory."""
+
+    def __init__(self, database: "hyperscan.Database") -> None:
+        """Take over the database."""
+        self._scan = database.scan
+
+    def candidates(self, block: bytes | memoryview) -> Sequence[Candidate]:
+        """Scan a block; the interpreter is free for others meanwhile."""
+        found: list[Candidate] = []
+        take = found.append
+
+        def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            take((end, number))
+
+        self._scan(block, match_event_handler=on_match)  # type: ignore[type-var] # any buffer will do
+        return found
+
+
+def compile_expressions(expressions: Sequence[Expression], cache_dir: Path | None = None) -> Compiled:
+    """Compile, or take from the cache, as many of the expressions as the engine takes. Blocking, about a millisecond for each.
+
+    Raises:
+        HyperscanUnavailableError: it is not installed, or does not run on this processor.
+    """
+    library = _library()
+    cache = _Cache(library, cache_dir, expressions) if cache_dir else None
+    kept = cache.load() if cache else None
+    if kept is not None:
+        return kept
+    database, exact, prefiltered = _compile(library, expressions)
+    if cache and database is not None:
+        cache.store(database, exact, prefiltered)
+    return Compiled(HyperscanEngine(database or library.Database()), frozenset(exact), frozenset(prefiltered))
+
+
+def _library() -> ModuleType:
+    if missing := lacks():
+        raise HyperscanUnavailableError(f"this processor has no {missing}")
+    try:
+        import hyperscan  # noqa: PLC0415 an extra
+    except ImportError as exc:
+        raise HyperscanUnavailableError("hyperscan is not installed: pip install 'opsbot[fast]'") from exc
+    return hyperscan
+
+
+def _compile(library: ModuleType, expressions: Sequence[Expression]) -> tuple["hyperscan.Database | None", set[int], set[int]]:
+    every = {each.number for each in expressions}
+    try:
+        return _database(library, expressions, set()), every, set()
+    except library.error:
+        pass  # it does not say which one it does not take
+    exact = {each.number for each in expressions if _is_taken(library, each, set())}
+    widened = {each.number for each in expressions if each.number not in exact and _is_taken(library, each, {each.number})}
+    taken = [each for each in expressions if each.number in exact | widened]
+    try:
+        return (_database(library, taken, widened) if taken else None), exact, widened
+    except library.error:  # each for itself, but not together
+        return None, set(), set()
+
+
+def _is_taken(library: ModuleType, expression: Expression, widened: set[int]) -> bool:
+    try:
+        _database(library, [expression], widened)
+    except library.error:
+        return False
+    return True
+
+
+def _database(library: ModuleType, expressions: Sequence[Expression], widened: set[int]) -> "hyperscan.Database":
+    database: hyperscan.Database = library.Database()
+    plain = library.HS_FLAG_MULTILINE
+    database.compile(
+        expressions=[each.pattern for each in expressions],
+        ids=[each.number for each in expressions],
+        elements=len(expressions),
+        flags=[plain | library.HS_FLAG_PREFILTER if each.number in widened else plain for each in expressions],
+    )
+    return database
+
+
+class _Cache:
+    """A file per set of expressions; a file that cannot be used is compiled anew and written over."""
+
+    def __init__(self, library: ModuleType, folder: Path, expressions: Sequence[Expression]) -> None:
+        """Name the file after everything that the compiled form depends on."""
+        self._library = library
+        self._folder = folder
+        asked = json.dumps([[each.number, each.pattern.decode("ascii")] for each in expressions])
+        known = f"{library.__version__} {os.uname().machine} {lacks()}\n{asked}"
+        self._path = folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.hsdb"
+
+    def load(self) -> Compiled | None:
+        try:
+            head, _, body = self._path.read_bytes().partition(b"\n")
+            exact, prefiltered, digest = json.loads(head)
+            if hashlib.sha256(body).hexdigest() != digest:
+                return None
+            database = self._library.loadb(body, self._library.HS_MODE_BLOCK)
+            database.scratch = self._library.Scratch(database)
+            self._path.touch()
+        except (OSError, ValueError, TypeError, self._library.error):
+            return None
+        return Compiled(HyperscanEngine(database), frozenset(exact), frozenset(prefiltered))
+
+    def store(self, database: "hyperscan.Database", exact: set[int], prefiltered: set[int]) -> None:
+        body = self._library.dumpb(database)
+        head = json.dumps([sorted(exact), sorted(prefiltered), hashlib.sha256(body).hexdigest()]).encode()
+        part = self._path.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part.write_bytes(head + b"\n" + body)
+            part.replace(self._path)
+            files = sorted(self._folder.glob("*.hsdb"), key=lambda path: path.stat().st_mtime, reverse=True)
+            for old in files[_KEPT:]:
+                old.unlink(missing_ok=True)
+        except OSError as exc:  # full or read-only: the rules are compiled again next time
+            with contextlib.suppress(OSError):
+                part.unlink()
+            _log.warning("rules_not_cached", path=str(self._path), reason=exc.strerror)

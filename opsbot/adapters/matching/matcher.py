@@ -1,0 +1,124 @@
+"""The matcher: engines say where rules may match, the rules themselves decide there."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from opsbot.adapters.matching.engine import Engine
+from opsbot.adapters.matching.layout import AllRecords, NearLines, Span
+from opsbot.adapters.matching.search import CPU_BUDGET_S, Search, TooSlowError
+from opsbot.core.log import Disabled, Hit, Match, Multiline, Rule, RuleFigures, Scan
+from opsbot.core.record_splitting import RecordSplitter
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a set of rules is searched.
+
+    Args:
+        engines: together they know all rules but those in `everywhere`.
+        everywhere: rules that no engine is asked about; they are searched in every record.
+        stands_for: expressions that are no rules, and for which rules they stand.
+        figures: what is known of each rule so far.
+    """
+
+    engines: Sequence[Engine]
+    everywhere: Sequence[int]
+    stands_for: Mapping[int, Collection[int]]
+    figures: Sequence[RuleFigures]
+
+
+class EngineMatcher:
+    """Asks each engine about a block, and then the rules about the records in which they may match.
+
+    Engines are asked for a part of most rules. Where that part turns out to be frequent, the plan is made anew with all of it.
+
+    Args:
+        rules: what is searched; hits name a rule by its place.
+        plan: makes the plan; is told which rules are to be searched whole. May block for a second.
+        multiline: how lines become records.
+    """
+
+    def __init__(self, rules: Sequence[Rule], plan: Callable[[frozenset[int]], Plan], multiline: Multiline | None) -> None:
+        """Compile the rules themselves, and make the plan."""
+        self._search = Search(rules)
+        self._make_plan = plan
+        self._plan = plan(frozenset())
+        self._splitter = RecordSplitter(multiline) if multiline else None
+        self._candidates = [0] * len(rules)
+        self._matches = [0] * len(rules)
+        self._disabled: set[int] = set()
+        self._whole: frozenset[int] = frozenset()
+        self._is_frequent = False
+
+    def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
+        """Find the records that match; see `opsbot.core.ports.Matcher`."""
+        if self._is_frequent:
+            self._refine()
+        everywhere = self._plan.everywhere
+        found = [candidate for engine in self._plan.engines for candidate in engine.candidates(block)]
+        if self._splitter is None and not everywhere:
+            return self._decide(self._wanted(sorted(found), NearLines(block)), len(block)) if found else Scan((), len(block))
+        layout = AllRecords(block, self._splitter, is_end=is_end)
+        wanted = self._wanted(sorted(found), layout)
+        for span in layout.spans if everywhere else ():
+            wanted.setdefault(span, set()).update(everywhere)
+        return self._decide(wanted, layout.consumed)
+
+    def figures(self) -> Sequence[RuleFigures]:
+        """Say how each rule is searched; see `opsbot.core.ports.Matcher`."""
+        return [
+            replace(
+                known,
+                candidates=self._candidates[number],
+                matches=self._matches[number],
+                is_disabled=number in self._disabled,
+            )
+            for number, known in enumerate(self._plan.figures)
+        ]
+
+    def _refine(self) -> None:
+        """Let the engines search the whole of those rules whose part was mostly found in vain."""
+        self._is_frequent = False
+        counts = zip(self._candidates, self._matches, strict=True)
+        vain = {number for number, (asked, matched) in enumerate(counts) if asked > _REFINED_AFTER // 4 and asked > 2 * matched}
+        if not vain <= self._whole | set(self._plan.everywhere):
+            self._whole |= vain
+            self._plan = self._make_plan(self._whole)
+
+    def _wanted(self, candidates: Iterable[tuple[int, int]], layout: NearLines | AllRecords) -> dict[Span, set[int]]:
+        """Collect, per record, which rules may match in it."""
+        wanted: dict[Span, set[int]] = {}
+        span: Span | None = None
+        for end, number in candidates:
+            if span is None or not span.start < end <= span.after:
+                span = layout.span_at(end - 1)
+            if span is not None:
+                wanted.setdefault(span, set()).update(self._plan.stands_for.get(number, (number,)))
+        return wanted
+
+    def _decide(self, wanted: Mapping[Span, set[int]], consumed: int) -> Scan:
+        before = set(self._disabled)
+        matches = []
+        for span in sorted(wanted):
+            hits = tuple(hit for number in sorted(wanted[span] - self._disabled) if (hit := self._hit(number, span.text)))
+            if hits:
+                matches.append(Match(span.start, span.end, span.text, hits))
+        return Scan(matches, consumed, tuple(Disabled(number, _REASON) for number in sorted(self._disabled - before)))
+
+    def _hit(self, number: int, text: str) -> Hit | None:
+        self._candidates[number] += 1
+        try:
+            groups = self._search(number, text)
+        except TooSlowError:
+            self._disabled.add(number)
+            return None
+        if groups is None:
+            self._is_frequent |= self._candidates[number] % _REFINED_AFTER == 0
+            return None
+        self._matches[number] += 1
+        return Hit(number, groups)
+
+
+_REFINED_AFTER = 1000
+"""So many times a part of a rule may be found in vain."""
+_REASON = f"one search took more than {CPU_BUDGET_S} s of a core; write it without repetitions inside repetitions"

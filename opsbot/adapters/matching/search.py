@@ -1,0 +1,116 @@
+"""The rules themselves: `re.search` on one record, and never for long.
+
+A search cannot be interrupted, and holds the interpreter meanwhile: one hostile line could stop the whole daemon. So an
+expression that may take long on a text of this length is searched in a process of its own, which can be killed.
+"""
+
+import contextlib
+import json
+import re
+import select
+import subprocess  # noqa: TID251 the runner belongs to the event loop; this waits in a reader's thread
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from opsbot.adapters.matching.backtracking import longest_safe_text
+from opsbot.core.log import Rule
+
+CPU_BUDGET_S = 0.25
+_PATIENCE_S = 60.0
+"""The process counts its own time; so long it may be kept from working at all."""
+
+
+class TooSlowError(Exception):
+    """The search was given up."""
+
+
+class Search:
+    """Searches rules in records. Used by one thread."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        """Compile the rules."""
+        self._searches = [re.compile(rule.pattern).search for rule in rules]
+        self._safe_lengths = [longest_safe_text(rule.pattern) for rule in rules]
+        self._patterns = [rule.pattern for rule in rules]
+        self._process = SearchProcess()
+
+    def __call__(self, number: int, text: str) -> Mapping[str, str] | None:
+        """Give the named groups that took part when rule `number` is found in the text, else None.
+
+        Raises:
+            TooSlowError: it would take too long to find out.
+        """
+        if len(text) > self._safe_lengths[number]:
+            return self._process.search(self._patterns[number], text)
+        found = self._searches[number](text)
+        return None if found is None else groups_of(found)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        self._process.close()
+
+
+def groups_of(found: re.Match[str]) -> Mapping[str, str]:
+    """Give the named groups that took part."""
+    return {name: value for name, value in found.groupdict().items() if value is not None}
+
+
+class SearchProcess:
+    """A process that searches; started when it is first needed, and again after it was killed."""
+
+    def __init__(self, cpu_budget_s: float = CPU_BUDGET_S) -> None:
+        """Start nothing yet."""
+        self._cpu_budget_s = cpu_budget_s
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def search(self, pattern: str, text: str) -> Mapping[str, str] | None:
+        """Do what `re.search` does.
+
+        Raises:
+            TooSlowError: it took longer than `cpu_budget_s` of a core.
+        """
+        child = self._child = self._child or self._start()
+        if child.stdin is None or child.stdout is None:
+            raise TooSlowError
+        try:
+            child.stdin.write(json.dumps([pattern, text]).encode() + b"\n")
+            child.stdin.flush()
+            is_answered = bool(select.select([child.stdout], [], [], _PATIENCE_S)[0])
+            answer = child.stdout.readline() if is_answered else b""
+        except OSError:
+            answer = b""
+        if not answer:
+            self.close()
+            raise TooSlowError
+        groups: Mapping[str, str] | None = json.loads(answer)
+        return groups
+
+    def close(self) -> None:
+        """End the process."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            with contextlib.suppress(OSError):
+                child.communicate()
+
+    def __enter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self.close()
+
+    def __del__(self) -> None:
+        """Leave no process behind."""
+        self.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 this interpreter and a file of ours
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("searcher.py")), str(self._cpu_budget_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={},
+        )

@@ -1,0 +1,42 @@
+"""How long a text may be before `re` could take long over it."""
+
+import pytest
+
+from opsbot.adapters.matching.backtracking import longest_safe_text
+
+ANY_LENGTH = 1 << 40
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(a+)+$",
+        "(a*)*$",
+        "(a|a)*b",
+        r"(\w+\s?)*$",
+        "(x+x+)+y",
+        "((ab)?)+c",
+        r"^(\d+)*x",
+        "(a|ab)*c",
+        r"(?:.*,)*x",
+        r"(.)+\1b(?:\1+)+",
+    ],
+)
+def test_no_text_is_safe_from_repetitions_within_repetitions(pattern: str) -> None:
+    assert longest_safe_text(pattern) == 0
+
+
+@pytest.mark.parametrize("pattern", ["ERROR", "a|b", "(?i)disk", r"\bOOM\b", "[0-9]{3}", "(?:ab)?c", "^x$"])
+def test_every_text_is_safe_without_long_repetitions(pattern: str) -> None:
+    assert longest_safe_text(pattern) == ANY_LENGTH
+
+
+@pytest.mark.parametrize("pattern", ["ERROR .*", r"(\S+) (\S+) \[([^\]]*)\] x", r"(?:\d+\.)+x", "a.*b", "[^,]*,x", r"(?>a+)b"])
+def test_repetition_that_cannot_share_what_it_takes_is_safe_in_lines_of_some_thousand_characters(pattern: str) -> None:
+    assert 4000 < longest_safe_text(pattern) < 10_000
+
+
+def test_more_ways_to_divide_a_text_make_shorter_texts_safe() -> None:
+    lengths = [longest_safe_text("a" + ".*b" * count) for count in range(1, 5)]
+
+    assert lengths == sorted(set(lengths), reverse=True)
