@@ -10,7 +10,7 @@ import re
 import select
 import subprocess  # noqa: TID251 the runner belongs to the event loop; this waits in a reader's thread
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -30,10 +30,9 @@ class Search:
     """Searches rules in records. Used by one thread."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        """Compile the rules."""
-        self._searches = [re.compile(rule.pattern).search for rule in rules]
-        self._safe_lengths = [longest_safe_text(rule.pattern) for rule in rules]
+        """Compile nothing yet: of a thousand rules most are never found."""
         self._patterns = [rule.pattern for rule in rules]
+        self._prepared: dict[int, tuple[int, Callable[[str], re.Match[str] | None]]] = {}
         self._process = SearchProcess()
 
     def __call__(self, number: int, text: str) -> Mapping[str, str] | None:
@@ -42,10 +41,16 @@ class Search:
         Raises:
             TooSlowError: it would take too long to find out.
         """
-        if len(text) > self._safe_lengths[number]:
+        safe_length, search = self._prepared.get(number) or self._prepare(number)
+        if len(text) > safe_length:
             return self._process.search(self._patterns[number], text)
-        found = self._searches[number](text)
+        found = search(text)
         return None if found is None else groups_of(found)
+
+    def _prepare(self, number: int) -> tuple[int, Callable[[str], re.Match[str] | None]]:
+        pattern = self._patterns[number]
+        prepared = self._prepared[number] = (longest_safe_text(pattern), re.compile(pattern).search)
+        return prepared
 
     def close(self) -> None:
         """End the process, if there is one."""
