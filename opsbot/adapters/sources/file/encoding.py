@@ -10,18 +10,20 @@ _NUL = 0
 class Encoding:
     """What a reader must know of an encoding; decoding records is the matcher's business.
 
-    `newline` is one unit: no part of a character looks like it where a unit begins. `bom` may stand at the beginning of a file.
+    Every character is one unit or several. `newline` is one: no part of a character looks like it where a unit begins. `bom` may
+    stand at the beginning of a file.
     """
 
     codec: str
     newline: bytes
     bom: bytes
     is_swapped: bool = False
+    unit_bytes: int = 1
 
     @property
-    def unit_bytes(self) -> int:
-        """How long the shortest character is; everything longer is a multiple of it."""
-        return len(self.newline)
+    def nul(self) -> bytes:
+        """The character zero."""
+        return bytes(self.unit_bytes)
 
     def after_newline(self, raw: bytes | bytearray, start: int, stop: int) -> int:
         """Give the place behind the first newline, -1 if there is none; a unit begins at `start`."""
@@ -40,7 +42,7 @@ class Encoding:
         # Looking for one byte first is ten times faster than for two; UTF-16 is full of it.
         if self.unit_bytes == 1 and raw.find(_NUL, start, stop) < 0:
             return -1
-        found = self._find(raw, self.newline + bytes(self.unit_bytes), start, stop)
+        found = self._find(raw, self.newline + self.nul, start, stop)
         return found + self.unit_bytes if found >= 0 else -1
 
     def count_nuls(self, raw: bytes | bytearray, start: int, stop: int) -> int:
@@ -75,11 +77,11 @@ class Encoding:
 
 UTF_8 = Encoding("utf-8", b"\n", b"\xef\xbb\xbf")
 _GB18030 = Encoding("gb18030", b"\n", b"\x84\x31\x95\x33")
-_UTF_16_LE = Encoding("utf-16-le", b"\n\0", b"\xff\xfe")
-_UTF_16_BE = Encoding("utf-16-be", b"\0\n", b"\xfe\xff", is_swapped=True)
+_UTF_16_LE = Encoding("utf-16-le", b"\n\0", b"\xff\xfe", unit_bytes=2)
+_UTF_16_BE = Encoding("utf-16-be", b"\0\n", b"\xfe\xff", is_swapped=True, unit_bytes=2)
 
 
-def encoding_of(name: str, head: bytes) -> Encoding:
+def encoding_of(name: str, head: bytes = b"") -> Encoding:
     """Give the encoding with the name that stands in the configuration; a UTF-16 file's first two bytes tell its byte order."""
     if name == "utf-16":
         return _UTF_16_BE if head == _UTF_16_BE.bom else _UTF_16_LE

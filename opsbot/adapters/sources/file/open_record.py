@@ -26,8 +26,10 @@ class OpenRecords:
 
     def due(self) -> list[Tracked]:
         """Give, once, the files whose time is over; they are to be read once more."""
+        due: list[Tracked] = []
+        if not self._until_s:
+            return due
         now_s = self._clock.monotonic_s()
-        due = []
         for tracked, until_s in self._until_s.items():
             if until_s > now_s:
                 break

@@ -253,7 +253,9 @@ class Reader:
 
     def _consume(self, tracked: Tracked, block: Block) -> int:
         before = tracked.cursor.offset
-        is_end = block.is_end or self._leaves_nothing_open(tracked)
+        multiline = self._task.multiline
+        # A matcher ends a record at its bounds; if it does not, it is made to.
+        is_end = multiline is None or block.is_end or len(tracked.open_record) > _TOO_LONG * multiline.max_bytes
         scan = self._task.matcher.scan(block.data, is_end=is_end)
         for match in scan.matches:
             self._parcel.record(self._record(tracked, block, match))
@@ -272,11 +274,6 @@ class Reader:
         if tracked.cursor.offset > before:
             self._parcel.advance(tracked, tracked.cursor, tracked.cursor.offset - before)
         return tracked.cursor.offset - before
-
-    def _leaves_nothing_open(self, tracked: Tracked) -> bool:
-        """Say whether all must be consumed: always line by line; else when the matcher did not end a record at its bounds."""
-        multiline = self._task.multiline
-        return multiline is None or len(tracked.open_record) > _TOO_LONG * multiline.max_bytes
 
     def _record(self, tracked: Tracked, block: Block, match: Match) -> Record:
         return Record(

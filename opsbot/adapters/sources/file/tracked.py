@@ -60,7 +60,8 @@ class Tracked:
         self.open_record = b""
         self.open_until_s = 0.0
         self._encoding_name = encoding
-        self._encoding: Encoding | None = None
+        self._encoding = encoding_of(encoding)
+        self._is_encoding_known = encoding != "utf-16"
         self._want = 0
         self._ahead: Cursor | None = None
         self._is_in_nuls = False
@@ -88,14 +89,12 @@ class Tracked:
 
     @property
     def encoding(self) -> Encoding:
-        """How lines stand in it; its head may have to tell."""
-        if self._encoding is not None:
-            return self._encoding
-        head = os.pread(self.fd, 2, 0) if self.fd is not None and self._encoding_name == "utf-16" else b""
-        encoding = encoding_of(self._encoding_name, head)
-        if len(head) == 2 or self._encoding_name != "utf-16":  # noqa: PLR2004 all of a byte order mark
-            self._encoding = encoding
-        return encoding
+        """How lines stand in it; of UTF-16 the head must tell, once it is there."""
+        if not self._is_encoding_known and self.fd is not None:
+            head = os.pread(self.fd, 2, 0)
+            self._encoding = encoding_of(self._encoding_name, head)
+            self._is_encoding_known = len(head) == 2  # noqa: PLR2004 all of a byte order mark
+        return self._encoding
 
     def reopen(self, path: str) -> bool:
         """Open it again, if it is still what stands at the path."""
@@ -126,7 +125,7 @@ class Tracked:
         self.pending = self.open_record = b""
         self._ahead = None
         if cursor.offset == 0:
-            self._encoding = None
+            self._is_encoding_known = self._encoding_name != "utf-16"
 
     def move_to_end(self, max_line_bytes: int) -> None:
         """Read on from the beginning of the last line, finished or not."""
@@ -139,10 +138,10 @@ class Tracked:
 
     def consume(self, block: Block, size: int) -> None:
         """Move on by so much of a block; what is left of it is an open record."""
-        reached = max(self.reached, block.end.offset)
         if size >= len(block.data):
             self.move_to(block.end)
             return
+        reached = max(self.reached, block.end.offset)
         self.move_to(block.cursor_at(size) if size else self.cursor)
         self.reached = reached
         self.open_record = block.since(self.cursor)
@@ -160,8 +159,9 @@ class Tracked:
             RewrittenError: the file was truncated or replaced in place.
             OSError: it cannot be read.
         """
-        unit_bytes = self.encoding.unit_bytes
-        max_line_bytes = max(unit_bytes, self.encoding.whole(max_line_bytes))
+        encoding = self.encoding
+        unit_bytes = encoding.unit_bytes
+        max_line_bytes = max(unit_bytes, encoding.whole(max_line_bytes))
         self._want = len(self.open_record) + max(unit_bytes, chunk_bytes)
         if self.fd is not None and self.cursor.offset % unit_bytes and self.cursor.offset < self.size and self.holds(self.cursor):
             self.move_to(Cursor.at(self.fd, self.cursor.offset + 1))  # it was read with another encoding so far
@@ -169,7 +169,7 @@ class Tracked:
             window = self._read(buffer)
             if self._ahead and not self._is_in_nuls:
                 block = self._end_of_long_line(window, max_line_bytes)
-            elif self._ahead or self.encoding.count_nuls(window.raw, window.fresh, min(window.fresh + 2, window.stop)):
+            elif self._ahead or window.raw.startswith(encoding.nul, window.fresh, window.stop):
                 if self.open_record:  # NULs may yet be filled in, and what is behind them does not go on
                     return None
                 block = None
@@ -195,12 +195,12 @@ class Tracked:
         self._ahead = None
         self._want = len(self.open_record) + self.encoding.whole(max_line_bytes)
         window = self._read(buffer)
-        start = window.start + self.encoding.count_nuls(window.raw, window.start, window.stop)
+        start = window.start + self._encoding.count_nuls(window.raw, window.start, window.stop)
         text = bytes(window.raw[start : window.stop]).rstrip(b"\0")
-        size = len(text) + -len(text) % self.encoding.unit_bytes
+        size = len(text) + -len(text) % self._encoding.unit_bytes
         if not text or self.fd is None:
             return None
-        end = Cursor.at(self.fd, self.cursor.offset + self.encoding.whole(self.reached - self.cursor.offset))
+        end = Cursor.at(self.fd, self.cursor.offset + self._encoding.whole(self.reached - self.cursor.offset))
         return self._block(window.raw, window.start, start + size, end, is_end=True, skipped=start - window.start)
 
     def _read(self, buffer: Buffer) -> Window:
@@ -218,13 +218,13 @@ class Tracked:
         if end < self.reached and not is_full:
             raise RewrittenError
         self.reached = max(self.reached, end)
-        return Window(raw, back, back + len(self.open_record), back + self.encoding.whole(count - back), is_full)
+        return Window(raw, back, back + len(self.open_record), back + self._encoding.whole(count - back), is_full)
 
     def _block(
         self, raw: bytes | bytearray, start: int, stop: int, end: Cursor, *, is_end: bool = False, skipped: int = 0
     ) -> Block:
         """Make the block of `raw[start:stop]`, which begins at the cursor, without `skipped` bytes or a byte order mark."""
-        encoding = self.encoding
+        encoding = self._encoding
         if self.cursor.offset == 0 and raw.startswith(encoding.bom, start, stop):
             skipped = max(skipped, len(encoding.bom))
         data = encoding.plain(memoryview(raw)[start + skipped : stop])
@@ -232,10 +232,10 @@ class Tracked:
 
     def _lines(self, window: Window, max_line_bytes: int) -> Block | None:
         raw, start = window.raw, window.start
-        last = self.encoding.after_last_newline(raw, window.fresh, window.stop)
+        last = self._encoding.after_last_newline(raw, window.fresh, window.stop)
         if last < 0:
             return self._no_newline(window, max_line_bytes)
-        hole = self.encoding.after_line_before_hole(raw, window.fresh, last)
+        hole = self._encoding.after_line_before_hole(raw, window.fresh, last)
         after = last if hole < 0 else hole
         return self._block(raw, start, after, Cursor(self.cursor.offset + after - start, window.tail(after)))
 
@@ -253,7 +253,7 @@ class Tracked:
 
     def _end_of_long_line(self, window: Window, max_line_bytes: int) -> Block | None:
         ahead = self._ahead or self.cursor
-        after = self.encoding.after_newline(window.raw, window.start, window.stop)
+        after = self._encoding.after_newline(window.raw, window.start, window.stop)
         if after < 0:
             self._ahead = Cursor(ahead.offset + window.stop - window.start, window.tail(window.stop))
             return None
@@ -267,13 +267,13 @@ class Tracked:
         position = self._ahead or self.cursor
         fd = self.fd or 0
         size = window.stop - window.start
-        skipped = self.encoding.count_nuls(window.raw, window.start, window.stop)
+        skipped = self._encoding.count_nuls(window.raw, window.start, window.stop)
         if skipped < size:
             self.move_to(Cursor.at(fd, position.offset + skipped))
             window.is_full = True
         elif window.is_full:
             self._is_in_nuls = True
-            self._ahead = Cursor.at(fd, max(self.encoding.whole(_next_data(fd, position.offset)), position.offset + size))
+            self._ahead = Cursor.at(fd, max(self._encoding.whole(_next_data(fd, position.offset)), position.offset + size))
         else:
             self._ahead = None
 
