@@ -58,6 +58,12 @@ def test_half_a_character_does_not_take_the_line_end_along() -> None:
     assert block[match.start : match.end] == b"ERROR two"
 
 
+def test_half_a_character_is_the_same_in_every_block() -> None:
+    lines = [match.text for match in a_matcher("gb18030", "").scan(b"\x800\n\x800\n\n").matches]
+
+    assert lines == [b"\x800".decode("gb18030", "replace")] * 2 + [""]
+
+
 def test_newline_between_two_units_is_none() -> None:
     block = "ਊ\u0a0a\u000aĀ\u0a00\u0100 ERROR\n".encode("utf-16-le")
 

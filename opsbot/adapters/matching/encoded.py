@@ -40,10 +40,13 @@ class EncodedMatcher:
 
     def _decode(self, data: bytes) -> str:
         text = data.decode(self._codec, "replace")
-        # A character that breaks off before its line end takes that along.
-        if self._codec == "gb18030" and text.count("\n") != data.count(_NEWLINE):
-            return "\n".join(line.decode(self._codec, "replace") for line in data.split(_NEWLINE))
+        # A character that breaks off may take what follows it along, the line end too; within its line alone it cannot.
+        if self._codec == "gb18030" and "\ufffd" in text:
+            return "\n".join(self._decode_alone(line) for line in data.split(_NEWLINE))
         return text
+
+    def _decode_alone(self, line: bytes) -> str:
+        return line.removesuffix(b"\r").decode(self._codec, "replace") + "\r" * line.endswith(b"\r")
 
 
 class _Walk:
