@@ -41,11 +41,24 @@ def taken(tmp_path: Path) -> Iterator[Configuration]:
         yield configuration(tmp_path, name="broken", listen=f"127.0.0.1:{server.getsockname()[1]}")
 
 
+@pytest.fixture
+def chinese(tmp_path: Path) -> Configuration:
+    """Follow a log in UTF-16 whose records have several lines, and want one that only the whole record matches."""
+    (tmp_path / "app.log").touch()
+    configuration(tmp_path)
+    file = tmp_path / "config.yaml"
+    text = file.read_text().replace("{path: app.log}", "{path: app.log, encoding: utf-16, multiline: {start: ^1}}")
+    watched = "{use: log_alert, source: app, patterns: ['(?s)^1.*登录.*失败$'], tell: [archy@page]}"
+    file.write_text(f"{text}operations:\n  errors: {watched}\n", "utf-8")
+    return load(file, {})
+
+
 class Life:
     """A daemon that runs in this process; `ready` holds the name of each configuration that came up."""
 
     def __init__(self, again: Callable[[], Configuration | None]) -> None:
         self.ready: list[str] = []
+        self.houses: list[House] = []
         self._grew = asyncio.Event()
         self.again = again
         self.asked = threading.Event()
@@ -58,6 +71,7 @@ class Life:
 
     def note_ready(self, house: House) -> None:
         self.ready.append(house.configuration.name)
+        self.houses.append(house)
         self._grew.set()
 
     async def is_ready(self, times: int) -> None:
@@ -119,6 +133,17 @@ async def test_new_configuration_that_cannot_start_is_given_up_for_the_old_one(s
         await life.is_ready(2)
 
         assert life.ready == ["solo", "solo"]
+
+
+async def test_log_is_read_in_the_encoding_and_the_records_that_are_configured(chinese: Configuration) -> None:
+    log = chinese.sources["app"].path
+    async with living(chinese, lambda: None) as life, asyncio.timeout(WITHIN_S):
+        counts = life.houses[0].insight.counts
+        await asyncio.to_thread(log.write_bytes, b"\xfe\xff" + "1 登录\n失败\n1 next\n".encode("utf-16-be"))
+        while not counts["record"]:  # noqa: ASYNC110 a counter wakes nobody
+            await asyncio.sleep(0.01)
+
+        assert counts["record"] == 1
 
 
 async def test_port_that_is_taken_is_one_clear_error(taken: Configuration) -> None:

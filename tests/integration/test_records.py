@@ -1,5 +1,6 @@
 """Records of several lines, other encodings and nasty content, read turn by turn from real files."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Sequence
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.sources.file.source import FileSource
+from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.adapters.sources.tail import read_tail
 from opsbot.core.log import Multiline, Rule, RuleFigures, Scan
 from tests.integration.followed_log import FollowedLog, a_matcher, append, append_bytes, open_files
@@ -70,6 +74,20 @@ def test_reader_wants_to_be_woken_when_a_record_is_over(log: Path) -> None:
         followed.clock.passed_s += 4.0
 
         assert (before, followed.reader.due_in_s()) == (4.0, 0.0)
+
+
+async def test_reader_wakes_up_when_a_record_is_over(log: Path) -> None:
+    multiline = Multiline(kind="python", timeout_s=0.1)
+    tuning = Tuning(reconcile_s=600.0, flush_s=600.0)
+    source = FileSource(
+        "app", str(log), a_matcher([Rule("")], multiline), clock=SystemClock(), multiline=multiline, tuning=tuning
+    )
+
+    async with source, asyncio.timeout(20):
+        await asyncio.to_thread(append, log, *TRACEBACK)
+        batch = await anext(batch async for batch in source.batches() if batch.records)
+
+        assert [record.text for record in batch.records] == [WHOLE]
 
 
 def test_nothing_is_waited_for_when_no_record_is_open(log: Path) -> None:
