@@ -63,9 +63,12 @@ class QrRescue(Operation):
     unverified_per_minute: Annotated[int, Field(ge=1, le=60)] = 3
 
     def rules(self) -> Iterable[Rule]:
-        """See scans, logins and logouts, in the words of starter bots or in opsbot's JSON."""
+        """See scans, logins and logouts, in the words of starter bots or in opsbot's JSON.
+
+        All of them, however many: a flood of forged lines must not keep the signed one back.
+        """
         patterns = {**ACCOUNT_PATTERNS, "scan": self.scan_pattern, "login": self.login_pattern}
-        return [Rule(pattern, name) for name, pattern in patterns.items()]
+        return [Rule(pattern, name, per_minute=0) for name, pattern in patterns.items()]
 
     async def on_log(self, ctx: Context, event: LogEvent) -> AsyncIterator[Notification]:
         """Follow what the partner's log says about its account."""

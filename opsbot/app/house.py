@@ -93,7 +93,7 @@ class House:
         self.configuration, self.cast, self._store, self._group, self._clock = configuration, cast, store, group, clock
         self.pages: dict[str, str] = {}
         self.parts = Parts(clock)
-        self.insight = Insight(configuration.name, self.parts.all)
+        self.insight = Insight(configuration.name, self.parts.all, configuration.language)
         surroundings = Surroundings(configuration, access, clock, qr, self.insight)
         self.links = tuple(link_of(name, surroundings) for name in configuration.channels)
         self.insight.links = self.links
@@ -104,7 +104,7 @@ class House:
             clock=clock,
             runner=ProcessRunner(os.environ, language=configuration.language),
             own_pid=os.getpid(),
-            parts=self.parts.all,
+            parts=self.insight.shown_parts,
             tail=self._tail,
         )
         self._notifier = Notifier(self.links, store, Renderer(qr, self._redactor, configuration.language), self._daemon, manners)
@@ -112,6 +112,11 @@ class House:
         self._schedule = Schedule(cast.scenes, self._hooks, store, clock, manners)
         self._daemon.committed = self._schedule.committed
         self._daemon.alerts = self._alert_lines
+        scenes = tuple(cast.scenes.values())
+        self._watches = {
+            name: Watch(listeners_of(scenes, name), self._hooks, self._daemon, self._pair_key()) for name in configuration.sources
+        }
+        self.insight.watches = self._watches
         jobs = Jobs(group, self._hooks, clock, configuration.language, new_id=lambda: uuid4().hex[:8])
         self._obey = Obey(cast.scenes, access, store, self._hooks, self._daemon, jobs, Asks())
         self._account_log = self._make_account_log()
@@ -196,15 +201,10 @@ class House:
             link.lost()
 
     async def _serve_source(self, name: str, attempt: Attempt) -> None:
-        listeners = listeners_of(tuple(self.cast.scenes.values()), name)
-        watch = Watch(listeners, self._hooks, self._daemon, self._pair_key())
-        async with await self._source(name, listeners) as source:
+        watch = self._watches[name]
+        async with await self._source(name, watch.listeners) as source:
             self.parts.set("source", name, PartState.RUNNING)
-            async for batch in source.batches():
-                attempt.lives()
-                self.insight.counts["record"] += len(batch.records)
-                async with self._hooks.turn:
-                    await self._hooks.commit(await watch.change_from(batch))
+            await watch.follow(source, attempt.lives)
 
     async def _source(self, name: str, listeners: Sequence[Listener]) -> FileSource:
         settings = self.configuration.sources[name]

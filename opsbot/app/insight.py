@@ -1,28 +1,43 @@
 """What the daemon shows of itself: health, states, metrics."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from opsbot.adapters.channels.local.status import PartState as ShownPart
 from opsbot.adapters.channels.local.status import StatusSnapshot
+from opsbot.app.metrics import metrics_text
+from opsbot.app.remark import remarks
+from opsbot.core.catalogue import Language
 from opsbot.core.context import Part, PartState
 from opsbot.pipeline.link import Link
+from opsbot.pipeline.watch import Watch
 
 
 @dataclass(slots=True)
 class Insight:
-    """A view of the running daemon for the page, `/healthz` and `/metrics`."""
+    """A view of the running daemon for the page, the `status` command, `/healthz` and `/metrics`."""
 
     name: str
     parts: Callable[[], Sequence[Part]]
+    language: Language = "en"
     links: Sequence[Link] = ()
+    watches: Mapping[str, Watch] = field(default_factory=dict)
     ready: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
+    def shown_parts(self) -> Sequence[Part]:
+        """Give all parts; what is worth a word about a source stands in its detail."""
+        return [self._with_remarks(part) for part in self.parts()]
+
+    def _with_remarks(self, part: Part) -> Part:
+        watch = self.watches.get(part.name) if part.kind == "source" else None
+        remark = remarks(watch.standing(), self.language) if watch is not None else ""
+        return replace(part, detail=", ".join(filter(None, [part.detail, remark]))) if remark else part
+
     def snapshot(self) -> StatusSnapshot:
         """Give the state of all parts at this moment."""
-        parts = self.parts()
+        parts = self.shown_parts()
         return StatusSnapshot(
             ready=self.ready,
             word=self._word(parts),
@@ -41,27 +56,8 @@ class Insight:
         return next((link.kind for link in self.links if link.name == channel), "channel")
 
     def metrics(self) -> str:
-        """Write Prometheus text (exposition format 0.0.4)."""
-        lines = [
-            "# HELP opsbot_part_running 1 while a channel or source does what it is for.",
-            "# TYPE opsbot_part_running gauge",
-            *(
-                f'opsbot_part_running{{bot="{self.name}",kind="{part.kind}",name="{part.name}"}} '
-                f"{int(part.state == PartState.RUNNING)}"
-                for part in self.parts()
-            ),
-            "# HELP opsbot_account_logged_in 1 while the account behind a channel is logged in.",
-            "# TYPE opsbot_account_logged_in gauge",
-            *(
-                f'opsbot_account_logged_in{{bot="{self.name}",channel="{link.name}"}} {int(link.logged_in_at is not None)}'
-                for link in self.links
-                if link.channel.capabilities.has_account
-            ),
-            "# HELP opsbot_events_total What went through the daemon, by kind.",
-            "# TYPE opsbot_events_total counter",
-            *(f'opsbot_events_total{{bot="{self.name}",kind="{kind}"}} {count}' for kind, count in sorted(self.counts.items())),
-        ]
-        return "\n".join(lines) + "\n"
+        """Write Prometheus text."""
+        return metrics_text(self.name, self.parts(), self.links, self.counts, self.watches)
 
 
 def _shown(part: Part, kind: str) -> ShownPart:

@@ -93,9 +93,45 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "Rule {rule} on {source} is switched off until the next start: {reason}.",
         "zh": "日志 {source} 的规则 {rule} 已停用，重启后恢复：{reason}。",
     },
+    "suppressed": {
+        "en": "Rule {rule} on {source}: {n} more matches suppressed in the last {seconds} s.",
+        "zh": "日志 {source} 的规则 {rule}：最近 {seconds} 秒内另有 {n} 条匹配未发送。",
+    },
     "gap": {
-        "en": "Log {path}: some of it could not be read ({reason}).",
-        "zh": "日志 {path}：有一部分无法读取（{reason}）。",
+        "en": "Log {path}: {lost} of it could not be read ({reason}).",
+        "zh": "日志 {path}：有{lost}无法读取（{reason}）。",
+    },
+    "gaps": {
+        "en": "Log {path}: {n} more gaps in the last {seconds} s, {lost} of it could not be read (the latest: {reason}).",
+        "zh": "日志 {path}：最近 {seconds} 秒内另有 {n} 处缺失，有{lost}无法读取（最近一处：{reason}）。",
+    },
+    "lost": {
+        "en": "{size}",
+        "zh": " {size} ",
+    },
+    "lost_some": {
+        "en": "some",
+        "zh": "一部分",
+    },
+    "source_lags": {
+        "en": "{size} behind, for {seconds} s",
+        "zh": "落后 {size}，已 {seconds} 秒",
+    },
+    "source_polls": {
+        "en": "polling{reason}",
+        "zh": "轮询{reason}",
+    },
+    "source_gaps": {
+        "en": "gaps since the start: {n}, {size} lost",
+        "zh": "启动以来缺失 {n} 处，丢失 {size}",
+    },
+    "source_disabled_rules": {
+        "en": "rules switched off: {n}",
+        "zh": "已停用规则：{n}",
+    },
+    "source_slow_rules": {
+        "en": "slow rules: {n}, see opsbot doctor",
+        "zh": "慢规则：{n}，见 opsbot doctor",
     },
     "cut": {
         "en": "[{n} lines left out]",

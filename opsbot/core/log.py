@@ -14,7 +14,9 @@ from opsbot.core.notification import Severity
 class Rule:
     """A Python regular expression, searched in each decoded record of a source.
 
-    `name` tells the rules of one operation apart; without one the pattern is the name.
+    `name` tells the rules of one operation apart; without one the pattern is the name. `per_minute` is how many matches reach
+    `on_log` when the rule floods: so many at once, and so many a minute in the long run; the others are counted, and the scene's
+    recipients read the number. None is the default (see `opsbot.core.flood`), 0 lets everything through.
 
     >>> Rule("ERROR").name
     'ERROR'
@@ -22,21 +24,25 @@ class Rule:
 
     pattern: str
     name: str = ""
+    per_minute: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Compile once, so that a bad pattern fails where it is declared.
 
         Raises:
             re.error: the pattern is no regular expression.
+            ValueError: `per_minute` is negative.
         """
         re.compile(self.pattern)
+        if self.per_minute is not None and self.per_minute < 0:
+            raise ValueError(f"per_minute={self.per_minute}: a positive number, or 0 for no limit")
         if not self.name:
             object.__setattr__(self, "name", self.pattern)
 
     @classmethod
     def every_line(cls) -> "Rule":
-        """Ask for every record; costs one Python call per line."""
-        return cls("", name="every_line")
+        """Ask for every record, a flood included; costs one Python call per line."""
+        return cls("", name="every_line", per_minute=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

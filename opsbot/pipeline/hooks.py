@@ -87,9 +87,9 @@ class Hooks:
             context.take_change(), *(self.change_for(notification, scene.name, scene.route) for notification in notifications)
         )
 
-    def report(self, message: str, key: str) -> Change:
+    def report(self, message: str, key: str, severity: Severity = Severity.URGENT) -> Change:
         """Give the change that tells the owners something about the daemon itself."""
-        return self.say(message, key, self._owner_route)
+        return self.change_for(Notification(message, key=key, severity=severity), "opsbot", self._owner_route)
 
     def say(self, message: str, key: str, route: Route) -> Change:
         """Give the change that tells somebody something about the daemon itself, at once."""

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from opsbot.core.errors import SourceUnavailableError
-from opsbot.core.log import Batch, Checkpoint, Gap, Record, SourceFigures
+from opsbot.core.log import Batch, Checkpoint, Disabled, Gap, Record, SourceFigures
 from opsbot.core.ports import Clock, Matcher
 
 PATH = "/var/log/fake.log"
@@ -21,6 +21,7 @@ class FakeLog:
         self.path = path
         self.content = b""
         self.gaps: list[Gap] = []
+        self.disabled: list[Disabled] = []
         self.failure = ""
         self.changed = asyncio.Event()
 
@@ -32,6 +33,11 @@ class FakeLog:
     def loses(self, reason: str, lost_bytes: int | None = None) -> None:
         """Let the source report that some of the log could not be read."""
         self.gaps.append(Gap(self.path, reason, lost_bytes))
+        self.changed.set()
+
+    def gives_up(self, rule: int, reason: str) -> None:
+        """Let the source report that a rule, by its place, is searched no longer."""
+        self.disabled.append(Disabled(rule, reason))
         self.changed.set()
 
     def breaks(self, reason: str) -> None:
@@ -74,7 +80,7 @@ class FakeSource:
                 reason, self._log.failure = self._log.failure, ""
                 raise SourceUnavailableError(reason)
             end = self._log.content.rfind(b"\n") + 1
-            if end > self._offset or self._log.gaps:
+            if end > self._offset or self._log.gaps or self._log.disabled:
                 yield self._batch(end)
                 continue
             await self._log.changed.wait()
@@ -82,9 +88,15 @@ class FakeSource:
     def _batch(self, end: int) -> Batch:
         begin, self._offset = self._offset, end
         gaps, self._log.gaps = tuple(self._log.gaps), []
+        disabled, self._log.disabled = tuple(self._log.disabled), []
         records = tuple(self._records(self._log.content[begin:end], begin))
         return Batch(
-            source=self._name, records=records, checkpoints=(self._checkpoint(end),), gaps=gaps, observed_at=self._clock.now()
+            source=self._name,
+            records=records,
+            checkpoints=(self._checkpoint(end),),
+            gaps=gaps,
+            disabled=disabled,
+            observed_at=self._clock.now(),
         )
 
     def _records(self, block: bytes, begin: int) -> Sequence[Record]:

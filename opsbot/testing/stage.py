@@ -88,6 +88,10 @@ class Stage:
         self._daemon.committed = self._schedule.committed
         self._daemon.alerts = lambda: [f"{alert.scene} {alert.key}" for alert in self._schedule.alerts()]
         self._keeper = AccountKeeper(None, self._hooks, self._daemon, self.parts)
+        scenes = tuple(world.scenes.values())
+        self._watches = {
+            name: Watch(listeners_of(scenes, name), self._hooks, self._daemon, world.pair_key) for name in world.logs
+        }
         self.ready = asyncio.Event()
 
     async def play(self) -> None:
@@ -141,16 +145,11 @@ class Stage:
             link.lost()
 
     async def _serve_source(self, name: str, log: FakeLog, attempt: Attempt) -> None:
-        world = self._world
-        listeners = listeners_of(tuple(world.scenes.values()), name)
-        watch = Watch(listeners, self._hooks, self._daemon, world.pair_key)
-        matcher = RegexMatcher([listener.rule for listener in listeners])
+        world, watch = self._world, self._watches[name]
+        matcher = RegexMatcher([listener.rule for listener in watch.listeners])
         async with FakeSource(name, log, matcher, await world.store.checkpoints(name), world.clock) as source:
             self.parts.set("source", name, PartState.RUNNING)
-            async for batch in source.batches():
-                attempt.lives()
-                async with self._hooks.turn:
-                    await self._hooks.commit(await watch.change_from(batch))
+            await watch.follow(source, attempt.lives)
 
     async def _tail(self, source: str, limit_bytes: int) -> File:
         return File(f"{source}.log.txt", self._world.logs[source].content[-limit_bytes:], media_type="text/plain; charset=utf-8")

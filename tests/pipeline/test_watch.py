@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from opsbot.api import Context, LogEvent, Notification, Operation, Rule
+from opsbot.api import Context, LogEvent, Notification, Operation, Rule, Severity
 from opsbot.core.account_record import starter_record
+from opsbot.core.catalogue import Language
 from opsbot.core.change import Change, StateWrite
 from opsbot.core.chat import AccountEvent, AccountEventKind
 from opsbot.core.errors import StateError
@@ -156,7 +157,60 @@ async def test_part_of_the_log_that_was_lost_is_told_to_the_owner(harness: Harne
     await settled()
 
     assert [(told.output, told.to) for told in bot.told] == [
-        ("Log /var/log/fake.log: some of it could not be read (truncated).", ("owner",))
+        ("Log /var/log/fake.log: 70 bytes of it could not be read (truncated).", ("owner",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "lost_bytes", "said"),
+    [
+        ("en", 12_300, "Log /var/log/fake.log: 12 KB of it could not be read (truncated)."),
+        ("en", None, "Log /var/log/fake.log: some of it could not be read (truncated)."),
+        ("zh", 12_300, "日志 /var/log/fake.log：有 12 KB 无法读取（truncated）。"),
+        ("zh", None, "日志 /var/log/fake.log：有一部分无法读取（truncated）。"),
+    ],
+)
+async def test_gap_says_how_much_was_lost(harness: Harness, language: Language, lost_bytes: int | None, said: str) -> None:
+    bot = harness(Alert(), language=language)
+    await bot.starts()
+    bot.log.loses("truncated", lost_bytes)
+    await settled()
+
+    assert [told.output for told in bot.told] == [said]
+
+
+async def test_gaps_of_one_log_that_come_thick_and_fast_are_told_together(harness: Harness) -> None:
+    bot = harness(Alert(), tell=["room:ops"])
+    await bot.starts()
+    for _ in range(100):
+        bot.log.loses("truncated", 1000)
+        await bot.passes(seconds=1)
+
+    assert [told.output for told in bot.told] == ["Log /var/log/fake.log: 1.0 KB of it could not be read (truncated)."]
+    assert await bot.passes(minutes=30) == [
+        "Log /var/log/fake.log: 99 more gaps in the last 103 s, 99 KB of it could not be read (the latest: truncated)."
+    ]
+    assert {told.to for told in bot.told} == {("owner",)}
+
+
+async def test_gap_after_a_quiet_while_is_told_at_once(harness: Harness) -> None:
+    bot = harness(Alert())
+    await bot.starts()
+    bot.log.loses("truncated")
+    await bot.passes(minutes=30)
+    bot.log.loses("removed", 5)
+
+    assert await bot.passes() == ["Log /var/log/fake.log: 5 bytes of it could not be read (removed)."]
+
+
+async def test_rule_that_is_given_up_is_told_to_the_owner(harness: Harness) -> None:
+    bot = harness(Alert(), tell=["room:ops"])
+    await bot.starts()
+    bot.log.gives_up(1, "a record took 80 ms")
+    await settled()
+
+    assert [(told.output, told.to, told.severity) for told in bot.told] == [
+        ("Rule fail on alert_log is switched off until the next start: a record took 80 ms.", ("owner",), Severity.URGENT)
     ]
 
 
