@@ -10,10 +10,13 @@ from typing import NoReturn
 
 import structlog
 
+from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.stores.lock import StateLock
 from opsbot.app.house import House, open_house
+from opsbot.app.outage import Outage, outage_of
 from opsbot.config.model import Configuration
-from opsbot.core.errors import OpsbotError
+from opsbot.core.errors import OpsbotError, StateError
+from opsbot.pipeline.supervise import first_of
 
 log = structlog.get_logger(__name__)
 
@@ -82,38 +85,80 @@ async def run(
 ) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP starts over with what `load_again` gives, from the durable state.
 
-    A new configuration that cannot be started (a port is taken) is given up for the old one. `ready` is called once
-    everything is up.
+    A new configuration that cannot be started (a port is taken) is given up for the old one. While the state cannot be written
+    any more (the disk is full) everything stands still, and starts over from what was written once that works again. `ready` is
+    called once everything is up.
 
     Raises:
         ConfigError: the operations do not fit the configuration.
-        StateError: the state directory cannot be used.
+        StateError: the state directory cannot be used from the start.
     """
     signals = Signals(load_again)
-    proven: Configuration | None = None
     with ExitStack() as stack:
         await asyncio.to_thread(stack.enter_context, StateLock(configuration.state_dir))
         signals.listen()
-        while True:
+        await Lives(configuration, signals, ready).run()
+
+
+class Lives:
+    """One house after the other, until the daemon is to stop."""
+
+    def __init__(self, configuration: Configuration, signals: Signals, ready: Callable[[House], None]) -> None:
+        """Begin with a configuration that has not come up yet."""
+        self._configuration = configuration
+        self._proven: Configuration | None = None
+        self._signals = signals
+        self._ready = ready
+        self._clock = SystemClock()
+        self._outage: Outage | None = None
+
+    async def run(self) -> None:
+        """Live until a stop is asked for; see `run`."""
+        outcome = Outcome.RELOAD
+        while outcome is not Outcome.STOP:
             try:
-                outcome = await _serve(configuration, signals, ready)
+                outcome = await _serve(self._configuration, self._signals, self._up, self._outage)
             except OpsbotError as exc:
-                if proven is None or proven is configuration:
-                    raise
-                log.error("configuration not reloaded", problems=str(exc))  # noqa: TRY400 - the operator's problem
-                configuration = proven
-                continue
-            if outcome is Outcome.STOP or signals.reloaded is None:
-                return
-            proven, configuration, signals.reloaded = configuration, signals.reloaded, None
+                outcome = await self._overcome(exc)
+            if self._signals.reloaded is not None:
+                self._configuration, self._signals.reloaded = self._signals.reloaded, None
+
+    def _up(self, house: House) -> None:
+        self._proven = self._configuration
+        if self._outage is not None:
+            log.info("state back", since=self._outage.since_at.isoformat())
+            self._outage.back_at = self._clock.now()
+        self._ready(house)
+
+    async def _overcome(self, exc: OpsbotError) -> Outcome:
+        """Find a way to go on; where there is none, raise it."""
+        if self._proven is None:
+            raise exc
+        if self._proven is not self._configuration:
+            log.error("configuration not reloaded", problems=str(exc))
+            self._configuration = self._proven
+            return Outcome.RELOAD
+        if not isinstance(exc, StateError):
+            raise exc
+        before = self._outage
+        self._outage = outage_of(exc, before, self._clock.now())
+        if before is None or before.reason != self._outage.reason or before.back_at is not None:
+            log.error("state lost", reason=self._outage.reason)
+        try:
+            async with asyncio.timeout(self._outage.delay_s):
+                return await self._signals.outcome()
+        except TimeoutError:
+            return Outcome.RELOAD
 
 
-async def _serve(configuration: Configuration, signals: Signals, ready: Callable[[House], None]) -> Outcome:
+async def _serve(
+    configuration: Configuration, signals: Signals, ready: Callable[[House], None], outage: Outage | None
+) -> Outcome:
     """Run one house from start to end."""
     given_up: list[asyncio.TimerHandle] = []
     outcomes: list[Outcome] = []
     try:
-        async with open_house(configuration) as house:
+        async with open_house(configuration, outage) as house:
             await house.start()
             ready(house)
             outcomes.append(await signals.outcome())
@@ -124,19 +169,11 @@ async def _serve(configuration: Configuration, signals: Signals, ready: Callable
     except* _StoppedError:
         log.info("stopped")
     except* OpsbotError as group:
-        raise _first(group) from None
+        raise first_of(group) from None
     finally:
         for timer in given_up:
             timer.cancel()
     return outcomes[0]
-
-
-def _first(group: BaseExceptionGroup[OpsbotError]) -> OpsbotError:
-    """Give one of the expected errors that ended the house: the operator mends one thing at a time."""
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found if isinstance(found, OpsbotError) else OpsbotError(str(found))
 
 
 class _StoppedError(Exception):

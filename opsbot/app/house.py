@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -21,6 +21,8 @@ from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.app.channels import Surroundings, import_adapters, link_of
 from opsbot.app.insight import Insight
 from opsbot.app.matching import matcher_for
+from opsbot.app.outage import Alarm, Outage
+from opsbot.app.own_file import own_files
 from opsbot.app.scenes import Cast, access_of, cast_of, owner_route
 from opsbot.app.web import serve_pages
 from opsbot.config.model import Configuration
@@ -60,8 +62,10 @@ STOP_HOOK_TIMEOUT_S = 5.0
 
 
 @asynccontextmanager
-async def open_house(configuration: Configuration) -> AsyncIterator["House"]:
+async def open_house(configuration: Configuration, outage: Outage | None = None) -> AsyncIterator["House"]:
     """Open the store, put the parts together, serve the pages; all tasks end with the context.
+
+    `outage` is what it has to start over after.
 
     Raises:
         ConfigError: the operations do not fit the configuration.
@@ -70,7 +74,7 @@ async def open_house(configuration: Configuration) -> AsyncIterator["House"]:
     access = access_of(configuration)
     cast = await asyncio.to_thread(_prepare, configuration, access)
     async with SqliteStore(configuration.state_dir / "opsbot.db") as store, asyncio.TaskGroup() as group:
-        house = House(configuration, access, cast, store, group)
+        house = House(configuration, access, cast, store, group, outage)
         async with serve_pages(configuration, house.links) as pages:
             house.pages = pages
             yield house
@@ -79,7 +83,15 @@ async def open_house(configuration: Configuration) -> AsyncIterator["House"]:
 class House:
     """The parts of one daemon and how they know each other."""
 
-    def __init__(self, configuration: Configuration, access: Access, cast: Cast, store: Store, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        access: Access,
+        cast: Cast,
+        store: Store,
+        group: asyncio.TaskGroup,
+        outage: Outage | None = None,
+    ) -> None:
         """Put everything together; nothing runs before `start`."""
         clock = SystemClock()
         qr = QrPng()
@@ -108,7 +120,9 @@ class House:
             tail=self._tail,
         )
         self._notifier = Notifier(self.links, store, Renderer(qr, self._redactor, configuration.language), self._daemon, manners)
-        self._hooks = Hooks(self._daemon, store, clock, manners, owner_route(configuration, access), self._notifier.wake)
+        route = owner_route(configuration, access)
+        self._hooks = Hooks(self._daemon, store, clock, manners, route, self._notifier.wake)
+        self._alarm = Alarm(outage, configuration.name, configuration.language, self.links, route, clock)
         self._schedule = Schedule(cast.scenes, self._hooks, store, clock, manners)
         self._daemon.committed = self._schedule.committed
         self._daemon.alerts = self._alert_lines
@@ -127,6 +141,7 @@ class House:
         recovered = await self._store.recover(self._clock.now())
         self._daemon.state = {scene: dict(values) for scene, values in recovered.state.items()}
         self._schedule.start(recovered.timers, recovered.alerts)
+        await self._hooks.commit(self._alarm.all_clear(self._hooks))
         await self._tell_interrupted(recovered.interrupted)
         await self._tell_load_failures()
         if self._account_log is not None:
@@ -135,10 +150,10 @@ class House:
             self._spawn("channel", link.name, partial(self._serve_channel, link.name))
         for source in self.configuration.sources:
             self._spawn("source", source, partial(self._serve_source, source))
-        self._group.create_task(self._notifier.notify(), name="notify:outbox")
-        self._group.create_task(self._start_operations(), name="start:operations")
-        self._group.create_task(self._fire_schedule(), name="fire:schedule")
-        self._group.create_task(self._prune(), name="prune:store")
+        self._keep_on("notify:outbox", self._notifier.notify())
+        self._keep_on("start:operations", self._start_operations())
+        self._keep_on("fire:schedule", self._fire_schedule())
+        self._keep_on("prune:store", self._prune())
         await self._wait_for_pages()
         self.insight.ready = True
 
@@ -178,8 +193,10 @@ class House:
         return [(name, local.link(self.pages[channel], local_id)) for name, local_id in ids]
 
     def _spawn(self, kind: str, name: str, serve: Callable[[Attempt], Awaitable[None]]) -> None:
-        task = supervise(kind, name, serve, clock=self._clock, parts=self.parts)
-        self._group.create_task(task, name=f"supervise:{name}")
+        self._keep_on(f"supervise:{name}", supervise(kind, name, serve, clock=self._clock, parts=self.parts))
+
+    def _keep_on(self, name: str, work: Coroutine[None, None, None]) -> None:
+        self._group.create_task(self._alarm.watching(work), name=name)
 
     async def _serve_channel(self, name: str, attempt: Attempt) -> None:
         link = next(link for link in self.links if link.name == name)
@@ -220,7 +237,7 @@ class House:
             multiline=records,
             encoding=encoding,
             clock=self._clock,
-            refused=await asyncio.to_thread(_own_files, self.configuration),
+            refused=await asyncio.to_thread(own_files, self.configuration),
         )
 
     def _make_account_log(self) -> AccountLogFile | None:
@@ -260,13 +277,6 @@ class House:
             problems = "\n".join(str(problem) for problem in self.cast.load_failures)
             said = text("load_failed", self.configuration.language, problems=problems)
             await self._hooks.commit(self._hooks.report(said, key="load"))
-
-
-def _own_files(configuration: Configuration) -> frozenset[tuple[int, int]]:
-    """Identify (device, inode) what the daemon writes itself: following it would feed it with its own words. Blocking."""
-    own = [*configuration.state_dir.rglob("*"), *([configuration.log.file] if configuration.log.file else [])]
-    found = [path.stat() for path in own if path.is_file()]
-    return frozenset((status.st_dev, status.st_ino) for status in found)
 
 
 async def _stop(scene: Scene) -> None:

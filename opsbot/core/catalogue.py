@@ -113,6 +113,15 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "some",
         "zh": "一部分",
     },
+    "state_lost": {
+        "en": "{name} cannot write its state ({reason}). It stands still, and goes on by itself once that is mended.",
+        "zh": "{name} 无法写入状态（{reason}）。已暂停，处理后会自动继续。",
+    },
+    "state_back": {
+        "en": "I could not write my state since {since} ({reason}). I go on from what was written: logs are read from there; "
+        "what was said to me meanwhile may have to be said again.",
+        "zh": "自 {since} 起我无法写入状态（{reason}）。现从已写入处继续：日志从那里读起；期间对我说的话可能需要再说一次。",
+    },
     "source_lags": {
         "en": "{size} behind, for {seconds} s",
         "zh": "落后 {size}，已 {seconds} 秒",

@@ -50,7 +50,7 @@ async def supervise(
                 await serve(attempt)
                 reason, asked_s = "ended", None
             except* EXPECTED as group:
-                first = _first(group)
+                first = first_of(group)
                 reason, asked_s = str(first), getattr(first, "retry_after_s", None)
             attempt.failures += 1
             parts.set(kind, name, PartState.BACKOFF, reason)
@@ -59,13 +59,14 @@ async def supervise(
         parts.set(kind, name, PartState.STOPPED)
         raise
     except BaseException as exc:
-        reason = str(exc) if isinstance(exc, OpsbotError) else f"{type(exc).__name__}: a bug"
+        first = first_of(exc)
+        reason = str(first) if isinstance(first, OpsbotError) else f"{type(first).__name__}: a bug"
         parts.set(kind, name, PartState.FATAL, f"{reason}; the daemon ends")
         raise
 
 
-def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
-    exc: BaseException = group
+def first_of(exc: BaseException) -> BaseException:
+    """Give one of the errors in a group of groups, or the error itself: people mend one thing at a time."""
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
     return exc

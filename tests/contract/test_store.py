@@ -798,6 +798,89 @@ async def test_database_of_a_newer_opsbot_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+VERSION_1 = """
+CREATE TABLE checkpoint (
+    source TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+    path TEXT NOT NULL, position INTEGER NOT NULL, marker BLOB NOT NULL,
+    PRIMARY KEY (source, device, inode)) WITHOUT ROWID;
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    channel TEXT NOT NULL, chat_id TEXT NOT NULL, is_room INTEGER NOT NULL,
+    notice_id TEXT NOT NULL, scene TEXT NOT NULL, key TEXT NOT NULL, severity TEXT NOT NULL,
+    created_at INTEGER NOT NULL, not_before INTEGER NOT NULL, expires_at INTEGER,
+    is_reply INTEGER NOT NULL, supersedes INTEGER NOT NULL, rank INTEGER NOT NULL, edits INTEGER NOT NULL,
+    state TEXT NOT NULL, attempts INTEGER NOT NULL, maybe_sent INTEGER NOT NULL,
+    in_flight INTEGER NOT NULL DEFAULT 0,
+    sent_message_id TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE output (
+    delivery_id INTEGER PRIMARY KEY REFERENCES delivery (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL, fields TEXT NOT NULL, content BLOB);
+CREATE VIEW outbox AS SELECT * FROM delivery JOIN output ON delivery_id = id;
+CREATE INDEX delivery_pending ON delivery (channel) WHERE state = 'pending';
+CREATE INDEX delivery_retry ON delivery (channel, chat_id) WHERE state = 'pending' AND attempts > 0;
+CREATE INDEX delivery_matter ON delivery (channel, chat_id, scene, key) WHERE state IN ('pending', 'waiting');
+CREATE INDEX delivery_edit ON delivery (edits) WHERE edits > 0;
+CREATE INDEX delivery_waiting ON delivery (notice_id) WHERE state = 'waiting';
+CREATE INDEX delivery_notice ON delivery (notice_id);
+CREATE TABLE state (scene TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (scene, key)) WITHOUT ROWID;
+CREATE TABLE timer (scene TEXT NOT NULL, key TEXT NOT NULL, due_at INTEGER NOT NULL, PRIMARY KEY (scene, key)) WITHOUT ROWID;
+CREATE TABLE alert (
+    scene TEXT NOT NULL, key TEXT NOT NULL, reminder TEXT NOT NULL, opened_at INTEGER NOT NULL, next_at INTEGER,
+    repeats INTEGER NOT NULL, acknowledged_by TEXT NOT NULL, PRIMARY KEY (scene, key)) WITHOUT ROWID;
+CREATE TABLE job (
+    job_id TEXT PRIMARY KEY, message_key TEXT NOT NULL, person TEXT NOT NULL,
+    channel TEXT NOT NULL, chat_id TEXT NOT NULL, is_room INTEGER NOT NULL,
+    scene TEXT NOT NULL, text TEXT NOT NULL, started_at INTEGER NOT NULL, state TEXT NOT NULL, ended_at INTEGER);
+CREATE INDEX job_state ON job (state);
+CREATE TABLE message (key TEXT PRIMARY KEY, claimed_at INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO checkpoint VALUES ('bob', 64769, 7, '/log/bob.log', 42, x'6f6c64');
+INSERT INTO state VALUES ('qr', 'a', '1');
+INSERT INTO message VALUES ('local:1', 1795000000000000);
+PRAGMA user_version = 1;
+"""
+"""What the first opsbot wrote, word for word; it is never changed."""
+
+
+@pytest.fixture
+def version_1(tmp_path: Path) -> Path:
+    path = tmp_path / "opsbot.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(VERSION_1)
+    return path
+
+
+async def test_database_of_the_first_version_goes_on_where_it_was(version_1: Path) -> None:
+    async with SqliteStore(version_1) as store:
+        assert list(await store.checkpoints("bob")) == [a_checkpoint(marker=b"old", generation="")]
+        assert (await store.recover(NOW)).state == {"qr": {"a": 1}}
+        assert not await store.claim("local:1", NOW)
+
+
+def shape(path: Path) -> tuple[int, set[tuple[str, ...]]]:
+    """Give the version, and all columns of all tables; the order in which they were added does not matter."""
+    with closing(sqlite3.connect(path)) as db:
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view', 'index')").fetchall()
+        columns = {(name, *map(str, column[1:])) for (name,) in tables for column in db.execute(f"PRAGMA table_info({name})")}
+        return db.execute("PRAGMA user_version").fetchone()[0], columns
+
+
+async def test_database_of_the_first_version_becomes_one_as_it_is_made_today(version_1: Path, tmp_path: Path) -> None:
+    for path in (version_1, tmp_path / "new.db"):
+        async with SqliteStore(path) as store:
+            await store.commit(Change(checkpoints=(a_checkpoint(generation="g", offset=43),)))
+
+    assert await asyncio.to_thread(shape, version_1) == await asyncio.to_thread(shape, tmp_path / "new.db")
+
+
+async def test_upgrade_that_fails_leaves_the_old_database(version_1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = shape(version_1)
+    monkeypatch.setattr("opsbot.adapters.stores.sqlite.schema.UPGRADES", {1: ("CREATE TABLE added (x)", "no SQL")})
+    with pytest.raises(sqlite3.OperationalError):
+        await SqliteStore(version_1).__aenter__()
+
+    assert shape(version_1) == before
+
+
 async def test_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "opsbot.db")) as db:
         db.execute("CREATE TABLE theirs (x)")

@@ -921,6 +921,17 @@ def test_refused_file_is_never_read(tmp_path: Path) -> None:
         assert followed.read() == ["theirs"]
 
 
+def test_refused_file_is_complained_about_once(tmp_path: Path) -> None:
+    own = tmp_path / "opsbot.log"
+    append(own, "mine")
+    status = own.stat()
+    with capture_logs() as said, FollowedLog(tmp_path / "*.log", refused={(status.st_dev, status.st_ino)}) as followed:
+        followed.read()
+        followed.read()
+
+    assert [one["reason"] for one in said if one.get("path") == str(own)] == ["opsbot writes this file itself: it is not read"]
+
+
 # Long lines
 
 

@@ -93,7 +93,10 @@ class Ledger:
         self.by_real_path = {}
         met: set[Identity] = set()
         for entry in listing.entries:
-            if entry.status is not None and (entry.identity in met or entry.identity in self.task.refused):
+            if entry.status is not None and entry.identity in met:
+                continue
+            if entry.status is not None and entry.identity in self.task.refused:
+                self._complaints.lost(entry.path, "opsbot writes this file itself: it is not read")
                 continue
             try:
                 found = self._meet(entry)
