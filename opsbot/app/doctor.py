@@ -5,16 +5,17 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from glob import glob
 from pathlib import Path
 
 from opsbot.adapters.process.runner import ProcessRunner
 from opsbot.app.channels import channels_with_accounts
+from opsbot.app.scenes import Cast
+from opsbot.app.source_check import source_findings
 from opsbot.config.channel import AppriseSettings
 from opsbot.config.model import Configuration
-from opsbot.core.errors import ChannelUnavailableError, CommandError, Problem
+from opsbot.core.errors import ChannelUnavailableError, CommandError
 from opsbot.core.finding import Finding, Level
 from opsbot.core.ports import Channel
 
@@ -26,11 +27,11 @@ EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 BUSY = "another client holds the event stream"
 
 
-async def check_up(configuration: Configuration, load_failures: Sequence[Problem]) -> AsyncIterator[Finding]:
-    """Look at everything, the quick things first."""
-    for problem in load_failures:
+async def check_up(configuration: Configuration, cast: Cast) -> AsyncIterator[Finding]:
+    """Look at everything, the quick things first; a daemon may run meanwhile, and is not disturbed."""
+    for problem in cast.load_failures:
         yield Finding("operations.load", Level.FAIL, str(problem), "mend the file; the other operations run without it")
-    for finding in await asyncio.to_thread(_local_findings, configuration):
+    for finding in await asyncio.to_thread(_local_findings, configuration, cast):
         yield finding
     async for finding in _process_managers(configuration):
         yield finding
@@ -38,14 +39,14 @@ async def check_up(configuration: Configuration, load_failures: Sequence[Problem
         yield await _gateway(name, channel)
 
 
-def _local_findings(configuration: Configuration) -> list[Finding]:
+def _local_findings(configuration: Configuration, cast: Cast) -> list[Finding]:
     findings = [
         _clock(),
         _inotify("max_user_watches", FEW_INOTIFY_WATCHES),
         _inotify("max_user_instances", FEW_INOTIFY_INSTANCES),
     ]
     findings += [_state_dir(configuration.state_dir)]
-    findings += [_source(name, settings.path) for name, settings in configuration.sources.items()]
+    findings += source_findings(configuration, cast)
     findings += [_log_file(configuration.log.file)] if configuration.log.file else []
     findings += [_apprise(name) for name, one in configuration.channels.items() if isinstance(one, AppriseSettings)]
     return findings
@@ -76,18 +77,6 @@ def _state_dir(path: Path) -> Finding:
     if not os.access(path, os.W_OK):
         return Finding("state.dir", Level.FAIL, f"{path} cannot be written", f"chown it to the user opsbot runs as: {path}")
     return Finding("state.dir", Level.OK, f"{path}, {shutil.disk_usage(path).free // 2**20} MiB free")
-
-
-def _source(name: str, path: Path) -> Finding:
-    check = f"source.{name}"
-    files = [one for one in map(Path, glob(str(path))) if one.is_file()]  # noqa: PTH207 - a wildcard may be in any part
-    if not files:
-        return Finding(check, Level.WARN, f"{path}: no file yet", "it is read as soon as it appears; is the path right?")
-    closed = [one for one in files if not os.access(one, os.R_OK)]
-    if closed:
-        mend = "let this user read it: usermod -aG, and chmod g+r"
-        return Finding(check, Level.FAIL, f"{closed[0]} cannot be read by this user", mend)
-    return Finding(check, Level.OK, f"{len(files)} file(s), {sum(one.stat().st_size for one in files)} bytes")
 
 
 def _log_file(path: Path) -> Finding:

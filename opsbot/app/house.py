@@ -72,7 +72,7 @@ async def open_house(configuration: Configuration, outage: Outage | None = None)
         StateError: the state cannot be used, or a port is taken.
     """
     access = access_of(configuration)
-    cast = await asyncio.to_thread(_prepare, configuration, access)
+    cast = await asyncio.to_thread(prepare, configuration, access)
     async with SqliteStore(configuration.state_dir / "opsbot.db") as store, asyncio.TaskGroup() as group:
         house = House(configuration, access, cast, store, group, outage)
         async with serve_pages(configuration, house.links) as pages:
@@ -287,16 +287,16 @@ async def _stop(scene: Scene) -> None:
         log.exception("operation failed", scene=scene.name, hook="on_stop")
 
 
-def _prepare(configuration: Configuration, access: Access) -> Cast:
-    """Import all that the configuration names. Blocking."""
-    import_adapters(configuration)
-    return cast_of(configuration, access, Loader(configuration.operation_dirs))
-
-
-def verify(configuration: Configuration) -> tuple[Problem, ...]:
-    """Load all operations as `open_house` would; gives the problems of files that cannot be loaded.
+def prepare(configuration: Configuration, access: Access | None = None) -> Cast:
+    """Import all that the configuration names, and load all operations. Blocking.
 
     Raises:
         ConfigError: the operations do not fit the configuration; nothing would run.
     """
-    return _prepare(configuration, access_of(configuration)).load_failures
+    import_adapters(configuration)
+    return cast_of(configuration, access or access_of(configuration), Loader(configuration.operation_dirs))
+
+
+def verify(configuration: Configuration) -> tuple[Problem, ...]:
+    """Give the problems of files of operations that cannot be loaded; see `prepare`."""
+    return prepare(configuration).load_failures

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from opsbot.app.doctor import check_up
-from opsbot.app.house import verify
+from opsbot.app.house import prepare
 from opsbot.cli.logging import set_up_logging
 from opsbot.cli.options import config_option
 from opsbot.config.load import load
@@ -25,11 +25,11 @@ def doctor(config_path: Path) -> None:
     configuration = load(config_path)
     redactor = Redactor(configuration.secrets())
     set_up_logging("error", lambda: redactor)
-    failures = verify(configuration)
+    cast = prepare(configuration)
 
     async def show() -> bool:
         all_well = True
-        async for finding in check_up(configuration, failures):
+        async for finding in check_up(configuration, cast):
             print(redactor.mask(str(finding)), flush=True)
             all_well = all_well and finding.level is not Level.FAIL
         return all_well
