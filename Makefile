@@ -28,7 +28,7 @@ demo: $(STAMP)
 	$(BIN)/opsbot demo
 
 test: peers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile=thorough
 
 rescue: peers
 	$(BIN)/python -m pytest tests/e2e/test_rescue.py

@@ -6,10 +6,16 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 from opsbot.testing import harness
 
 __all__ = ["harness"]
+
+# While one works on something a few examples are enough; `make test` asks for many: --hypothesis-profile=thorough.
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True, scope="session")

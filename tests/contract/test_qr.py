@@ -1,5 +1,6 @@
 """What every QR renderer promises (`opsbot.core.ports.QrRenderer`), as an independent reader sees it."""
 
+from functools import cache
 from typing import Any
 
 import cv2
@@ -13,10 +14,16 @@ from opsbot.core.ports import QrRenderer
 LOGIN = "http://weixin.qq.com/x/AbCdEfGhIjKlMnOpQr"
 
 
-@pytest.fixture(params=[QrPng])
+class DrawnOnce:
+    """Draws each code once: drawing takes a tenth of a second, and several tests look at the same one."""
+
+    def __init__(self, renderer: QrRenderer) -> None:
+        self.png = cache(renderer.png)
+
+
+@pytest.fixture(params=[QrPng], scope="module")
 def renderer(request: pytest.FixtureRequest) -> QrRenderer:
-    made: QrRenderer = request.param()
-    return made
+    return DrawnOnce(request.param())
 
 
 def pixels(png: bytes) -> Any:

@@ -210,10 +210,10 @@ async def ticks() -> AsyncIterator[list[int]]:
     task.cancel()
 
 
-async def test_others_have_their_turn_while_a_hundred_thousand_matches_are_counted(ticks: list[int]) -> None:
-    await a_watch(Alert()).change_from(a_batch(100_000))
+async def test_others_have_their_turn_while_thousands_of_matches_are_counted(ticks: list[int]) -> None:
+    await a_watch(Alert()).change_from(a_batch(20_000))
 
-    assert len(ticks) >= 100
+    assert len(ticks) >= 19
 
 
 async def test_others_have_their_turn_after_each_hook(ticks: list[int]) -> None:

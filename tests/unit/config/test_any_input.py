@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from opsbot.config.document import KeyPath
@@ -83,25 +83,21 @@ def accepts_or_explains(folder: Path, content: object) -> None:
         str(error).encode()
 
 
-@settings(deadline=None, max_examples=80)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_bytes_load_or_are_explained(folder: Path, content: bytes) -> None:
     accepts_or_explains(folder, content)
 
 
-@settings(deadline=None, max_examples=120)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 def test_any_pieces_of_yaml_load_or_are_explained(folder: Path, text: str) -> None:
     accepts_or_explains(folder, text)
 
 
-@settings(deadline=None, max_examples=80)
 @given(trees)
 def test_any_tree_loads_or_is_explained(folder: Path, tree: object) -> None:
     accepts_or_explains(folder, tree if isinstance(tree, dict) else [tree])
 
 
-@settings(deadline=None, max_examples=80)
 @given(st.sampled_from(PATHS), trees)
 def test_anything_in_any_place_loads_or_is_explained(folder: Path, path: KeyPath, tree: object) -> None:
     accepts_or_explains(folder, replaced(SMALL, path, [tree] if path == () else tree))
