@@ -18,24 +18,24 @@ from opsbot.adapters.rendering.qr import QrPng
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.tail import read_tail
 from opsbot.adapters.stores.sqlite import SqliteStore
-from opsbot.app.channels import Surroundings, import_adapters, link_of
+from opsbot.app.channels import Surroundings, link_of
 from opsbot.app.insight import Insight
 from opsbot.app.matching import matcher_for
 from opsbot.app.outage import Alarm, Outage
 from opsbot.app.own_file import own_files
-from opsbot.app.scenes import Cast, access_of, cast_of, owner_route
+from opsbot.app.preparation import prepare
+from opsbot.app.scenes import Cast, access_of, owner_route
 from opsbot.app.web import serve_pages
 from opsbot.config.model import Configuration
 from opsbot.core.access import Access
 from opsbot.core.catalogue import text
 from opsbot.core.change import Job
 from opsbot.core.context import PartState
-from opsbot.core.errors import ChannelUnavailableError, CommandError, Problem
+from opsbot.core.errors import ChannelUnavailableError, CommandError
 from opsbot.core.output import File
 from opsbot.core.ports import Store
 from opsbot.core.redact import Redactor
 from opsbot.core.scene import Route, Scene
-from opsbot.loader import Loader
 from opsbot.pipeline.account import AccountKeeper
 from opsbot.pipeline.ask import Asks
 from opsbot.pipeline.context import Daemon
@@ -285,18 +285,3 @@ async def _stop(scene: Scene) -> None:
             await scene.operation.on_stop()
     except Exception:  # operation code: the stop goes on
         log.exception("operation failed", scene=scene.name, hook="on_stop")
-
-
-def prepare(configuration: Configuration, access: Access | None = None) -> Cast:
-    """Import all that the configuration names, and load all operations. Blocking.
-
-    Raises:
-        ConfigError: the operations do not fit the configuration; nothing would run.
-    """
-    import_adapters(configuration)
-    return cast_of(configuration, access or access_of(configuration), Loader(configuration.operation_dirs))
-
-
-def verify(configuration: Configuration) -> tuple[Problem, ...]:
-    """Give the problems of files of operations that cannot be loaded; see `prepare`."""
-    return prepare(configuration).load_failures

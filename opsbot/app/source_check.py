@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 
+from opsbot.adapters.matching.cpu import lacks
 from opsbot.adapters.sources.file.mount import silent
 from opsbot.adapters.stores.sqlite.glance import offsets_in
 from opsbot.app.matching import matcher_for
 from opsbot.app.own_file import Identity, own_files
 from opsbot.app.scenes import Cast
 from opsbot.config.model import Configuration
+from opsbot.config.source import SourceSettings
 from opsbot.core.errors import StateError
 from opsbot.core.finding import Finding, Level
 from opsbot.core.log import RuleFigures
@@ -37,7 +39,7 @@ def source_findings(configuration: Configuration, cast: Cast) -> Iterator[Findin
         yield _source(name, settings.path, None if offsets is None else offsets.get(name, {}), own)
         listeners = listeners_of(tuple(cast.scenes.values()), name)
         has_rules |= bool(listeners)
-        yield from _rules(name, listeners)
+        yield from _rules(name, settings, listeners)
     if has_rules:
         yield _engine()
 
@@ -82,11 +84,13 @@ def _progress(sizes: Mapping[Identity, int], offsets: Offsets | None) -> str:
     return f"{lag}, {new} file(s) not begun" if new else lag
 
 
-def _rules(source: str, listeners: Sequence[Listener]) -> Iterator[Finding]:
+def _rules(source: str, settings: SourceSettings, listeners: Sequence[Listener]) -> Iterator[Finding]:
     """Say by which engines the rules are searched, and which of them are slow, and why."""
     if not listeners:
         return
-    figures = matcher_for([listener.rule for listener in listeners]).figures()
+    rules = [listener.rule for listener in listeners]
+    # Without the folder for compiled rules: a check-up leaves nothing behind.
+    figures = matcher_for(rules, multiline=settings.records(), encoding=settings.encoding).figures()
     engines: dict[str, int] = defaultdict(int)
     slow: dict[str, list[str]] = defaultdict(list)
     for listener, one in zip(listeners, figures, strict=True):
@@ -106,11 +110,14 @@ def _is_slow(figures: RuleFigures) -> bool:
 
 
 def _has_engine() -> bool:
-    return importlib.util.find_spec("hyperscan") is not None
+    return not lacks() and importlib.util.find_spec("hyperscan") is not None
 
 
 def _engine() -> Finding:
     if _has_engine():
         return Finding("matching.engine", Level.OK, "hyperscan is there")
-    said = "hyperscan is not installed: rules are searched one after the other, which many of them make slow"
+    if missing := lacks():
+        said = f"this processor has no {missing}, which hyperscan needs: rules are searched by slower engines"
+        return Finding("matching.engine", Level.WARN, said, "another machine, if there are many rules")
+    said = "hyperscan is not installed: rules are searched by slower engines, which tells when there are many"
     return Finding("matching.engine", Level.WARN, said, "pip install 'opsbot[fast]'")

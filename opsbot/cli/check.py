@@ -20,7 +20,7 @@ def check(config_path: Path) -> None:
 
     Exit status 0 when there is none, 2 otherwise.
     """
-    from opsbot.app.house import verify  # noqa: PLC0415 - loads everything that runs
+    from opsbot.app.preparation import verify  # noqa: PLC0415 - loads everything that runs
 
     try:
         failures = verify(load(config_path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from opsbot.app.doctor import check_up
-from opsbot.app.house import prepare
+from opsbot.app.preparation import prepare
 from opsbot.cli.logging import set_up_logging
 from opsbot.cli.options import config_option
 from opsbot.config.load import load

@@ -8,7 +8,8 @@ import click
 import structlog
 
 from opsbot.app.daemon import run as run_daemon
-from opsbot.app.house import House, verify
+from opsbot.app.house import House
+from opsbot.app.preparation import verify
 from opsbot.cli.logging import LEVELS, set_up_logging
 from opsbot.cli.options import config_option
 from opsbot.config.load import load

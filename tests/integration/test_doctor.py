@@ -15,7 +15,7 @@ import pytest
 from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.adapters.stores.sqlite.glance import offsets_in
 from opsbot.app import source_check
-from opsbot.app.house import prepare
+from opsbot.app.preparation import prepare
 from opsbot.app.source_check import source_findings
 from opsbot.config.load import load
 from opsbot.core.change import Change
@@ -239,7 +239,7 @@ class Searched:
     def __init__(self, *engines: tuple[str, str]) -> None:
         self._engines = engines
 
-    def __call__(self, rules: Sequence[Rule]) -> "Searched":
+    def __call__(self, rules: Sequence[Rule], **_: object) -> "Searched":
         self._rules = rules
         return self
 
@@ -249,6 +249,7 @@ class Searched:
 
 def machine(monkeypatch: pytest.MonkeyPatch, *engines: tuple[str, str], has_hyperscan: bool = True) -> None:
     monkeypatch.setattr(source_check, "matcher_for", Searched(*engines))
+    monkeypatch.setattr(source_check, "lacks", lambda: "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if has_hyperscan and name == "hyperscan" else None)
 
 
@@ -275,6 +276,15 @@ def test_machine_without_the_fast_engine_is_told_once_how_to_get_it(folder: Path
 
     assert findings["matching.engine"][0] is Level.WARN
     assert findings["matching.engine"][1].endswith("; pip install 'opsbot[fast]'")
+    assert "rules.app.slow" not in findings
+
+
+def test_processor_that_the_fast_engine_cannot_use_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, ("re2", "this processor has no avx2"), ("re", "this processor has no avx2"))
+    monkeypatch.setattr(source_check, "lacks", lambda: "avx2")
+    findings = found(folder)
+
+    assert "this processor has no avx2" in findings["matching.engine"][1]
     assert "rules.app.slow" not in findings
 
 

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from opsbot import api
-from opsbot.app.house import verify
+from opsbot.app.preparation import verify
 from opsbot.cli import COMMANDS, opsbot
 from opsbot.config.load import load
 from opsbot.core import catalogue, errors
