@@ -138,12 +138,12 @@ async def test_new_configuration_that_cannot_start_is_given_up_for_the_old_one(s
 async def test_log_is_read_in_the_encoding_and_the_records_that_are_configured(chinese: Configuration) -> None:
     log = chinese.sources["app"].path
     async with living(chinese, lambda: None) as life, asyncio.timeout(WITHIN_S):
-        counts = life.houses[0].insight.counts
+        watch = life.houses[0].insight.watches["app"]
         await asyncio.to_thread(log.write_bytes, b"\xfe\xff" + "1 登录\n失败\n1 next\n".encode("utf-16-be"))
-        while not counts["record"]:  # noqa: ASYNC110 a counter wakes nobody
+        while not watch.standing().records:  # noqa: ASYNC110 a counter wakes nobody
             await asyncio.sleep(0.01)
 
-        assert counts["record"] == 1
+        assert watch.standing().records == 1
 
 
 async def test_port_that_is_taken_is_one_clear_error(taken: Configuration) -> None:
