@@ -10,7 +10,8 @@ from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.open_record import OpenRecords
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Place, name_of
+from opsbot.adapters.sources.file.place import has_wildcard, name_of
+from opsbot.adapters.sources.file.places import place_of
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import RewrittenError, Tracked
 from opsbot.core.log import Batch, Match, Record
@@ -37,12 +38,12 @@ class Reader:
         self._tuning = task.tuning
         self._emit = emit
         self._between = between
-        self._place = Place(task.pattern)
+        self._place = place_of(task.pattern)
         self._parcel = Parcel(task.source, task.tuning, task.clock)
         self._complaints = Complaints(task.source)
         self._ledger = Ledger(task, self._place, self._parcel, self._complaints)
         self._buffer = Buffer()
-        self._seen_at_s = -_MISSING_S
+        self._absent_since_s: dict[str, float] | None = None
         self._open = OpenRecords(task.multiline, task.clock)
         self._recent: OrderedDict[Tracked, None] = OrderedDict()
 
@@ -85,12 +86,17 @@ class Reader:
 
     def _complain(self) -> None:
         """Say so when there is nothing to read for a while: a log is often missing for a moment while it is rotated."""
-        pattern, now_s = self._place.pattern, self._task.clock.monotonic_s()
-        if any(each.is_matched and each.is_found for each in self._ledger.files.values()):
-            self._seen_at_s = now_s
-            self._complaints.back(pattern)
-        elif now_s - self._seen_at_s >= _MISSING_S and not self._complaints.has(pattern):
-            self._complaints.lost(pattern, "no file matches" if self._place.is_glob else "missing")
+        now_s = self._task.clock.monotonic_s()
+        before, absent = self._absent_since_s, self._ledger.absent
+        # What is not there at the start is no rotation.
+        since_s = now_s - _MISSING_S if before is None else now_s
+        self._absent_since_s = {pattern: (before or {}).get(pattern, since_s) for pattern in absent}
+        for pattern in before or ():
+            if pattern not in self._absent_since_s:
+                self._complaints.back(pattern)
+        for pattern, missing_s in self._absent_since_s.items():
+            if now_s - missing_s >= _MISSING_S and not self._complaints.has(pattern):
+                self._complaints.lost(pattern, "no file matches" if has_wildcard(pattern) else "missing")
 
     def touch(self, paths: Iterable[str]) -> bool:
         """Take note that something was written to these files; True when `reconcile` is needed to know them."""
@@ -244,7 +250,8 @@ class Reader:
     def _take_rest(self, tracked: Tracked) -> None:
         """Take the open record and the last line, finished or not."""
         try:
-            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if tracked.original is None else None
+            is_there = tracked.original is None and (tracked.fd is not None or tracked.reopen(tracked.path))
+            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if is_there else None
         except (OSError, RewrittenError):
             block = None
         if block is not None:
