@@ -27,7 +27,7 @@ from opsbot.core.delivery import Delivery, DeliveryState
 from opsbot.core.errors import CommandError, ConfigError, Problem
 from opsbot.core.log import Batch, Record
 from opsbot.core.notification import Severity
-from opsbot.core.ports import Process, Store
+from opsbot.core.ports import Matcher, Process, Store
 from opsbot.core.redact import Redactor
 from opsbot.core.scene import Scene
 from opsbot.loader import Loader
@@ -145,6 +145,7 @@ class Replay:
     def __init__(self, configuration: Configuration, scene: Scene, store: Store, show: Callable[[Said], None]) -> None:
         """Put the scene's part of the daemon together; `show` gets what would have been said."""
         self._scene = scene
+        self._source = configuration.sources[scene.source]
         self._show = show
         self._names = dict(_names(configuration))
         self._pair_key = configuration.pair_key.get_secret_value() if configuration.pair_key else ""
@@ -163,13 +164,24 @@ class Replay:
         self._listeners = listeners_of((scene,), scene.source)
         self._watch = Watch(self._listeners, self._hooks, daemon, self._pair_key)
 
-    async def read(self, path: Path, shown_path: str) -> int:
+    def matcher(self) -> Matcher:
+        """Compile the rules of the scene. Blocking."""
+        rules = [listener.rule for listener in self._listeners]
+        return matcher_for(rules, multiline=self._source.records(), encoding=self._source.encoding)
+
+    async def read(self, path: Path, shown_path: str, matcher: Matcher) -> int:
         """Play; gives how many records a rule of the scene found."""
         if "on_start" in self._scene.surface.hooks:
             await self._hooks.tell(self._scene, "on_start", self._scene.operation.on_start)
-        matcher = await asyncio.to_thread(matcher_for, [listener.rule for listener in self._listeners])
         source = FileSource(
-            self._scene.source, glob.escape(str(path)), matcher, clock=SystemClock(), read_from="beginning", until="end"
+            self._scene.source,
+            glob.escape(str(path)),
+            matcher,
+            clock=SystemClock(),
+            read_from="beginning",
+            until="end",
+            multiline=self._source.records(),
+            encoding=self._source.encoding,
         )
         count = 0
         async with source:
@@ -243,9 +255,13 @@ def replay(configuration: Configuration, name: str, path: Path, show: Callable[[
     """
     scene = _scene(configuration, name)
 
+    store = SqliteStore(None)
+    played = Replay(configuration, scene, store, show)
+    matcher = played.matcher()
+
     async def play(plain: Path) -> int:
-        async with SqliteStore(None) as store:
-            return await Replay(configuration, scene, store, show).read(plain, str(path))
+        async with store:
+            return await played.read(plain, str(path), matcher)
 
     with tempfile.TemporaryDirectory(prefix="opsbot-replay-") as folder:
         return asyncio.run(play(_plain(path, Path(folder))))

@@ -90,7 +90,9 @@ def count(plan: Plan, take: Take, listen: Listen) -> tuple[Tally, SourceFigures]
 
 
 def _matcher(plan: Plan) -> Matcher:
-    return matcher_for(plan.rules, multiline=plan.multiline, encoding=plan.encoding, cache_dir=plan.state_dir)
+    return matcher_for(
+        plan.rules, multiline=plan.multiline, encoding=plan.encoding, cache_dir=plan.state_dir and plan.state_dir / "rules"
+    )
 
 
 def _run(plan: Plan, matcher: Matcher, take: Take, listen: Listen) -> SourceFigures:
@@ -117,6 +119,8 @@ async def _read(plan: Plan, matcher: Matcher, refused: frozenset[tuple[int, int]
             clock=SystemClock(),
             read_from=plan.read_from,
             until="stopped" if plan.follows else "last_line" if plan.goes_on else "end",
+            multiline=plan.multiline,
+            encoding=plan.encoding,
             refused=refused,
         )
         async with source, asyncio.timeout(None) as limit:
