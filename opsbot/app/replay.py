@@ -7,8 +7,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,16 +17,17 @@ from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.app.matching import matcher_for
 from opsbot.app.scenes import access_of, cast_of, owner_route
+from opsbot.app.stand_in import NoPicture, NoRunner, PatientClock, SimulatedClock
 from opsbot.config.model import Configuration
 from opsbot.core.account_record import signed_at, verify
 from opsbot.core.bundle import Bundle
 from opsbot.core.change import Change
 from opsbot.core.chat import Capabilities, Chat
 from opsbot.core.delivery import Delivery, DeliveryState
-from opsbot.core.errors import CommandError, ConfigError, Problem
+from opsbot.core.errors import ConfigError, Problem
 from opsbot.core.log import Batch, Record
 from opsbot.core.notification import Severity
-from opsbot.core.ports import Matcher, Process, Store
+from opsbot.core.ports import Matcher, Store
 from opsbot.core.redact import Redactor
 from opsbot.core.scene import Scene
 from opsbot.loader import Loader
@@ -60,72 +60,6 @@ class Said:
     to: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     text: str
-
-
-class SimulatedClock:
-    """Time that passes from record to record; who sleeps makes it pass."""
-
-    def __init__(self, at: datetime) -> None:
-        """Stand at `at` (aware UTC)."""
-        self.at = at
-
-    def now(self) -> datetime:
-        """Give the simulated time."""
-        return self.at
-
-    def monotonic_s(self) -> float:
-        """Give it as seconds."""
-        return self.at.timestamp()
-
-    async def sleep(self, delay_s: float) -> None:
-        """Let time pass."""
-        self.at += timedelta(seconds=max(0.0, delay_s))
-        await asyncio.sleep(0)
-
-
-class PatientClock:
-    """The same time for who waits beside somebody, in real time: a hook that hangs is ended."""
-
-    def __init__(self, simulated: SimulatedClock) -> None:
-        """Show the time of another clock."""
-        self.now = simulated.now
-        self.monotonic_s = simulated.monotonic_s
-
-    async def sleep(self, delay_s: float) -> None:
-        """Wait in real time."""
-        await asyncio.sleep(delay_s)
-
-
-class NoRunner:
-    """Runs nothing: every program is shown, and cannot be started."""
-
-    def __init__(self, shown: Callable[[str], None]) -> None:
-        """Show programs."""
-        self._shown = shown
-
-    @asynccontextmanager
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: str | None = None,  # noqa: ARG002 - the port's shape, here and below
-        env: Mapping[str, str] | None = None,  # noqa: ARG002
-        run_as: str = "",  # noqa: ARG002
-        timeout_s: float,  # noqa: ARG002
-        job_id: str = "",  # noqa: ARG002
-    ) -> AsyncIterator[Process]:
-        """Refuse, as `Runner.run` does where a program is not there."""
-        self._shown(f"would run: {' '.join(argv)}")
-        raise CommandError(f"{argv[0]} is not run: this is a replay")
-        yield  # what makes it a generator
-
-
-class NoPicture:
-    """Draws nothing: that there would be a picture is enough."""
-
-    def png(self, payload: str) -> bytes:  # noqa: ARG002 - the port's shape
-        """See `QrRenderer.png`."""
-        return b""
 
 
 class HeardHooks(Hooks):

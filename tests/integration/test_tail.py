@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -242,15 +242,15 @@ async def test_file_that_is_not_there_yet_is_waited_for_and_that_is_said_once(lo
     assert rest == f"opsbot tail: {path}: can be read now\n"
 
 
-async def test_counts_come_at_the_end_of_following(log: Path) -> None:
+async def test_counts_come_at_the_end_of_following(log: Path, tmp_path: Path) -> None:
     append(log, "a", "b")
-    async with tailing(log, "--from-start", "--count", "-e", "a") as tail:
-        await asyncio.sleep(0)
-        append(log, "a")
-        await until_opened(tail.process, log)
+    async with tailing(log, "--from-start", "--count", "-e", "a", "-e", "b", "--state", tmp_path / "state") as tail:
+        await until_committed(tmp_path / "state", 4)
+        append(log, "ab")
+        await until_committed(tmp_path / "state", 7)
         status = await tail.end()
 
-    assert (status, tail.heard[-1].partition("\t")[0]) == (0, "total")
+    assert (status, tail.heard) == (0, ["a\t2", "b\t2", "total\t3"])
 
 
 async def test_reader_of_the_output_that_goes_ends_it_quietly(log: Path) -> None:
@@ -308,13 +308,6 @@ async def test_output_in_the_followed_directory_does_not_feed_itself(log: Path) 
     assert log.with_name("out.log").read_text() == f"{log}: one\n"
 
 
-async def until_opened(process: Process, path: Path) -> None:
-    """Wait until a process has opened a file."""
-    async with asyncio.timeout(PATIENCE_S):
-        while str(path) not in {os.path.realpath(fd) for fd in Path(f"/proc/{process.pid}/fd").iterdir()}:
-            await asyncio.sleep(0.01)
-
-
 async def until_default(process: Process, number: int) -> None:
     """Wait until a process no longer handles a signal itself."""
     async with asyncio.timeout(PATIENCE_S):
@@ -325,6 +318,21 @@ async def until_default(process: Process, number: int) -> None:
 def _status_of(pid: int, name: str) -> str:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
+
+
+async def until_committed(state: Path, offset: int) -> None:
+    """Wait until the position was written."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if (state / "tail.db").exists() and (offset,) in _positions(state / "tail.db"):
+                return
+            await asyncio.sleep(0.01)
+
+
+def _positions(database: Path) -> list[tuple[int]]:
+    with closing(sqlite3.connect(database)) as reader:
+        is_made = reader.execute("SELECT count(*) FROM sqlite_master WHERE name = 'checkpoint'").fetchone()[0]
+        return reader.execute("SELECT position FROM checkpoint").fetchall() if is_made else []
 
 
 # --- remembering
@@ -421,18 +429,6 @@ async def test_state_that_cannot_be_written_ends_it_and_the_next_run_repeats(log
 
     assert (status, complaints.startswith(f"{state / 'tail.db'}: the disk")) == (2, True)
     assert await run(log, "--no-follow", "--state", state) == (0, ["two"], "")
-
-
-async def until_committed(state: Path, offset: int) -> None:
-    """Wait until the position was written."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            reader = sqlite3.connect(state / "tail.db")
-            found = reader.execute("SELECT position FROM checkpoint").fetchall()
-            reader.close()
-            if (offset,) in found:
-                return
-            await asyncio.sleep(0.01)
 
 
 # --- resumed by a program

@@ -10,14 +10,13 @@ from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.open_record import OpenRecords
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import has_wildcard, name_of
+from opsbot.adapters.sources.file.place import name_of
 from opsbot.adapters.sources.file.places import place_of
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import RewrittenError, Tracked
 from opsbot.core.log import Batch, Match, Record
 
 _CHEAP_LOOK_S = 0.005
-_MISSING_S = 2.0
 _RECENT_FILES = 64
 _TOO_LONG = 2
 """UTF-16 takes up to twice the bytes that the matcher counts."""
@@ -43,7 +42,6 @@ class Reader:
         self._complaints = Complaints(task.source)
         self._ledger = Ledger(task, self._place, self._parcel, self._complaints)
         self._buffer = Buffer()
-        self._absent_since_s: dict[str, float] | None = None
         self._open = OpenRecords(task.multiline, task.clock)
         self._recent: OrderedDict[Tracked, None] = OrderedDict()
 
@@ -78,25 +76,11 @@ class Reader:
         """
         self._ledger.reconcile()
         news = self._ledger.news
-        self._complain()
+        self._complaints.absent(self._ledger.absent, self._task.clock.monotonic_s())
         for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
             self._retire(tracked)
         retirement.shed(self._ledger)
         return news
-
-    def _complain(self) -> None:
-        """Say so when there is nothing to read for a while: a log is often missing for a moment while it is rotated."""
-        now_s = self._task.clock.monotonic_s()
-        before, absent = self._absent_since_s, self._ledger.absent
-        # What is not there at the start is no rotation.
-        since_s = now_s - _MISSING_S if before is None else now_s
-        self._absent_since_s = {pattern: (before or {}).get(pattern, since_s) for pattern in absent}
-        for pattern in before or ():
-            if pattern not in self._absent_since_s:
-                self._complaints.back(pattern)
-        for pattern, missing_s in self._absent_since_s.items():
-            if now_s - missing_s >= _MISSING_S and not self._complaints.has(pattern):
-                self._complaints.lost(pattern, "no file matches" if has_wildcard(pattern) else "missing")
 
     def touch(self, paths: Iterable[str]) -> bool:
         """Take note that something was written to these files; True when `reconcile` is needed to know them."""
