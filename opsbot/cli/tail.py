@@ -107,6 +107,8 @@ def tail(  # noqa: PLR0913 a parameter per option
     opsbot tail '/var/log/app/*.log' -e ERROR -e 'status=5\\d\\d'
     opsbot tail app.log -f rules.txt --state ~/.app-tail --no-follow    # from cron: what is new since the last time
     """  # noqa: D301 - click reads the escape
+    complaints = Complaints()
+    complaints.listen()
     from opsbot.app.rule_file import rules_of  # noqa: PLC0415 - `--help` needs none of it
     from opsbot.app.tailing import Plan  # noqa: PLC0415
 
@@ -126,23 +128,22 @@ def tail(  # noqa: PLR0913 a parameter per option
     output: Format = PlainLines(with_path=is_wild, folder=folder)
     if as_json or resume:
         output = JsonLines(plan.patterns, plan.rules, with_positions=resume)
-    sys.exit(_Run(plan, output).run(counts=counts, stats=stats))
+    sys.exit(_Run(plan, output, complaints).run(counts=counts, stats=stats))
 
 
 class _Run:
     """One run: what it found, and why it ends."""
 
-    def __init__(self, plan: "Plan", output: Format) -> None:
+    def __init__(self, plan: "Plan", output: Format, complaints: Complaints) -> None:
         self._plan = plan
         self._output = output
-        self._complaints = Complaints()
+        self._complaints = complaints
         self._has_found = False
         self._signal = 0
         self._end: Callable[[], object] = lambda: None
 
     def run(self, *, counts: bool, stats: bool) -> int:
         """Give the exit status."""
-        self._complaints.listen()
         with self._signals():
             try:
                 figures = self._count() if counts else self._print()

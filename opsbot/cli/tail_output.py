@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from fnmatch import fnmatch
 from typing import Protocol
 
-import structlog
-
 from opsbot.core.errors import OpsbotError
 from opsbot.core.log import Batch, Checkpoint, Record, Rule
 
@@ -68,6 +66,10 @@ class Complaints:
 
     def listen(self) -> None:
         """Take over all that is logged."""
+        # Where rich is installed, structlog loads all of it to draw tracebacks: 6 MB and a third of the start, for nothing here.
+        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+        import structlog  # noqa: PLC0415 after that, and before what logs
+
         structlog.configure(
             processors=[self],
             wrapper_class=structlog.make_filtering_bound_logger(INFO),
