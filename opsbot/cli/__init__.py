@@ -12,6 +12,8 @@ COMMANDS = {
     "run": "Run the daemon.",
     "check": "Check a configuration; lists every problem with its line.",
     "doctor": "Check gateways, pm2, permissions, limits and the clock.",
+    "tail": "Follow logs and print the records that match.",
+    "replay": "Print what a scene would have said about an old log; nothing is sent.",
     "contacts": "List the ids, handles and names the accounts know.",
     "chat": "Talk to a running daemon in the terminal.",
     "operations": "List the operations, or the settings of one.",

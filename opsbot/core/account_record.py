@@ -15,7 +15,7 @@ import json
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
 from opsbot.core.chat import AccountEvent, AccountEventKind, ScanStatus
@@ -30,6 +30,7 @@ STATUS_NUMBERS = {
 }
 """wechaty-puppet 1.20, enum ScanStatus, read 2026-11."""
 
+SIGNED_AT = re.compile(r"opsbot=v1\.[A-Za-z0-9_%-]+\.(\d{1,14})\.")
 SIGNATURE = re.compile(r" ?#opsbot=v1\.(?P<name>[A-Za-z0-9_%-]+)\.(?P<at_ms>\d{1,15})\.(?P<mac>[A-Za-z0-9_-]{22})$")
 MAC_BYTES = 16
 MAX_NAME_CHARS = 80
@@ -77,6 +78,12 @@ def verify(text: str, pair_key: str, now: datetime) -> Signed | None:
         return None
     body = text[: found.start()]
     return _checked(_without_stamp(body), found.group().lstrip(" #"), body, pair_key, now)
+
+
+def signed_at(text: str) -> datetime | None:
+    """Say when a record claims to have been signed; only `verify` tells whether that is true."""
+    found = SIGNED_AT.search(text)
+    return datetime.fromtimestamp(int(found[1]) / 1000, UTC) if found else None
 
 
 def _verify_json(text: str, pair_key: str, now: datetime) -> Signed | None:

@@ -70,13 +70,18 @@ class Schedule:
                 self._changed.clear()
                 self._alerts = {(alert.scene, alert.key): alert for alert in await self._store.alerts()}
                 now = self._clock.now()
-                await self._fire_timers(now)
+                await self.fire_timers(now)
                 self._fire_periodic(now, group)
                 await self._remind(now)
                 if not self._changed.is_set():
                     await self._rest((self._next_at(now) - self._clock.now()).total_seconds())
 
-    async def _fire_timers(self, now: datetime) -> None:
+    def next_timer_at(self) -> datetime | None:
+        """Say when the next timer is due, None when none is set."""
+        return min(self._timers.values(), default=None)
+
+    async def fire_timers(self, now: datetime) -> None:
+        """Fire the timers that are due, soonest first."""
         for (scene_name, key), due_at in sorted(self._timers.items(), key=lambda item: item[1]):
             if due_at > now:
                 break

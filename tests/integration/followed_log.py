@@ -42,7 +42,7 @@ class FollowedLog:
 
     def __init__(
         self,
-        pattern: Path,
+        pattern: Path | Sequence[Path],
         *,
         rules: Sequence[Rule] = (Rule.every_line(),),
         checkpoints: Sequence[Checkpoint] = (),
@@ -59,7 +59,7 @@ class FollowedLog:
         self.checkpoints = {(each.device, each.inode): each for each in checkpoints}
         self.task = Task(
             source="app",
-            pattern=str(pattern),
+            pattern=str(pattern) if isinstance(pattern, Path) else [str(each) for each in pattern],
             matcher=matcher or a_matcher(rules, multiline, encoding),
             checkpoints=checkpoints,
             multiline=multiline,

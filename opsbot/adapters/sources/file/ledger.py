@@ -6,6 +6,7 @@ from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of
+from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import NotAFileError, Tracked
@@ -22,7 +23,7 @@ class Ledger:
     that nobody told us of, and `lacks_descriptors` says that files could not be opened because too many are.
     """
 
-    def __init__(self, task: Task, place: Place, parcel: Parcel, complaints: Complaints) -> None:
+    def __init__(self, task: Task, place: Place | Places, parcel: Parcel, complaints: Complaints) -> None:
         """Know nothing yet."""
         self.task = task
         self.place = place
@@ -32,6 +33,7 @@ class Ledger:
         self.by_real_path: dict[str, Tracked] = {}
         self.dirty: dict[Tracked, None] = {}
         self.watched: set[str] = set()
+        self.absent: list[str] = []
         self.news: set[str] = set()
         self.lacks_descriptors = False
         self.look_s = 0.0
@@ -56,6 +58,7 @@ class Ledger:
             if len(self._newcomers) == before:
                 break
         self.watched = listing.watched
+        self.absent = listing.absent
         self._miss(met, listing)
         self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)))
         if self._resumption.is_open:

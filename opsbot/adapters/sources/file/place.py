@@ -7,7 +7,7 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 _DATE = r"(?:\d{4}[-_.]?\d\d[-_.]?\d\d(?:[-_.T]?\d\d(?:[-_.:]?\d\d){0,2})?|\d{10,19})"  # or seconds since 1970
@@ -47,11 +47,15 @@ class Entry:
 
 @dataclass(slots=True)
 class Listing:
-    """What stands at a place now: its files, and the identity of every directory that could be listed."""
+    """What stands at a place now: its files, and the identity of every directory that could be listed.
+
+    `absent` are the paths and patterns that no file stands at.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     homes: dict[str, Identity] = field(default_factory=dict)
     watched: set[str] = field(default_factory=set)
+    absent: list[str] = field(default_factory=list)
 
 
 def original_names(name: str) -> Iterator[str]:
@@ -77,6 +81,11 @@ def name_of(path: str) -> str:
     return os.path.basename(path)
 
 
+def has_wildcard(path: str) -> bool:
+    """Say whether a path is a glob pattern."""
+    return bool(_MAGIC.search(path))
+
+
 def status_of(path: str) -> os.stat_result:
     """Look at what stands at a path, behind symbolic links."""
     return os.stat(path)
@@ -93,14 +102,22 @@ def rotation_number(path: str) -> int:
 
 
 class Place:
-    """A path or a glob pattern (`*`, `?`, `[…]`, and `**` for directories at any depth)."""
+    """A path or a glob pattern (`*`, `?`, `[…]`, and `**` for directories at any depth).
 
-    def __init__(self, pattern: str) -> None:
+    With `only`, of what the pattern names just the files of these names belong here, and their rotations.
+    """
+
+    def __init__(self, pattern: str, only: Collection[str] = ()) -> None:
         """Understand the pattern; relative ones start from the working directory."""
         self.pattern = os.path.abspath(pattern)
-        self.is_glob = bool(_MAGIC.search(self.pattern))
+        self._only = only
+        self.is_glob = has_wildcard(self.pattern)
         self._directories, self._file = os.path.split(self.pattern)
-        self._matches = re.compile(fnmatch.translate(self._file)).match if self.is_glob else self._file.__eq__
+        self._matches: Callable[[str], object] = self._file.__eq__
+        if self.is_glob:
+            self._matches = re.compile(fnmatch.translate(self._file)).match
+        if only:
+            self._matches = only.__contains__
         self._has_wild_directories = bool(_MAGIC.search(self._directories))
         self._real_fixed = self._directories
         self._names: dict[str, tuple[str, bool] | None] = {}
@@ -120,7 +137,8 @@ class Place:
     def _classify(self, name: str) -> tuple[str, bool] | None:
         if name.endswith(_COMPRESSED) and not self._file.endswith(_COMPRESSED):
             return None
-        is_matched = bool(self._matches(name)) and not (name.startswith(".") and not self._file.startswith("."))
+        is_hidden = name.startswith(".") and not self._file.startswith(".") and not self._only
+        is_matched = bool(self._matches(name)) and not is_hidden
         for original in original_names(name):
             if self._matches(original) and (self.is_glob or not is_matched):
                 return original, is_matched
@@ -148,7 +166,13 @@ class Place:
             self._list_directory(directory, listing)
         # Of two names for one file the log's own counts.
         listing.entries.sort(key=lambda entry: entry.path is not entry.family)
+        listing.absent.extend(self._absent({entry.path for entry in listing.entries if entry.is_matched and entry.status}))
         return listing
+
+    def _absent(self, present: set[str]) -> Iterable[str]:
+        if self._only:
+            return sorted({os.path.join(self._directories, name) for name in self._only} - present)
+        return () if present else (self.pattern,)
 
     def _expand(self, listing: Listing) -> list[str]:
         """Give the directories that may hold the files, and note which must be watched to see new ones appear."""

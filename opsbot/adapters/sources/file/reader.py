@@ -10,13 +10,13 @@ from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.open_record import OpenRecords
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Place, name_of
+from opsbot.adapters.sources.file.place import name_of
+from opsbot.adapters.sources.file.places import place_of
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import RewrittenError, Tracked
 from opsbot.core.log import Batch, Match, Record
 
 _CHEAP_LOOK_S = 0.005
-_MISSING_S = 2.0
 _RECENT_FILES = 64
 _TOO_LONG = 2
 """UTF-16 takes up to twice the bytes that the matcher counts."""
@@ -37,12 +37,11 @@ class Reader:
         self._tuning = task.tuning
         self._emit = emit
         self._between = between
-        self._place = Place(task.pattern)
+        self._place = place_of(task.pattern)
         self._parcel = Parcel(task.source, task.tuning, task.clock)
         self._complaints = Complaints(task.source)
         self._ledger = Ledger(task, self._place, self._parcel, self._complaints)
         self._buffer = Buffer()
-        self._seen_at_s = -_MISSING_S
         self._open = OpenRecords(task.multiline, task.clock)
         self._recent: OrderedDict[Tracked, None] = OrderedDict()
 
@@ -77,20 +76,11 @@ class Reader:
         """
         self._ledger.reconcile()
         news = self._ledger.news
-        self._complain()
+        self._complaints.absent(self._ledger.absent, self._task.clock.monotonic_s())
         for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
             self._retire(tracked)
         retirement.shed(self._ledger)
         return news
-
-    def _complain(self) -> None:
-        """Say so when there is nothing to read for a while: a log is often missing for a moment while it is rotated."""
-        pattern, now_s = self._place.pattern, self._task.clock.monotonic_s()
-        if any(each.is_matched and each.is_found for each in self._ledger.files.values()):
-            self._seen_at_s = now_s
-            self._complaints.back(pattern)
-        elif now_s - self._seen_at_s >= _MISSING_S and not self._complaints.has(pattern):
-            self._complaints.lost(pattern, "no file matches" if self._place.is_glob else "missing")
 
     def touch(self, paths: Iterable[str]) -> bool:
         """Take note that something was written to these files; True when `reconcile` is needed to know them."""
@@ -244,7 +234,8 @@ class Reader:
     def _take_rest(self, tracked: Tracked) -> None:
         """Take the open record and the last line, finished or not."""
         try:
-            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if tracked.original is None else None
+            is_there = tracked.original is None and (tracked.fd is not None or tracked.reopen(tracked.path))
+            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if is_there else None
         except (OSError, RewrittenError):
             block = None
         if block is not None:

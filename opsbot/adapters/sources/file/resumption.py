@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Identity, Listing, Place, directory_of
+from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Checkpoint, Gap
 
@@ -15,7 +16,7 @@ _LOOKED_AT = 256
 class Resumption:
     """The checkpoints whose files have not been met yet."""
 
-    def __init__(self, checkpoints: Sequence[Checkpoint], place: Place, parcel: Parcel) -> None:
+    def __init__(self, checkpoints: Sequence[Checkpoint], place: Place | Places, parcel: Parcel) -> None:
         """Remember them all."""
         self._place = place
         self._parcel = parcel

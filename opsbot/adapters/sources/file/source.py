@@ -9,7 +9,7 @@ import structlog
 
 from opsbot.adapters.sources.file.handover import Handover
 from opsbot.adapters.sources.file.place import Identity
-from opsbot.adapters.sources.file.task import ReadFrom, Task
+from opsbot.adapters.sources.file.task import ReadFrom, Task, Until
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint, Multiline, SourceFigures
@@ -29,13 +29,16 @@ class FileSource:
 
     Args:
         name: the source's key in the configuration.
-        pattern: an absolute path; `*`, `?`, `[…]` in any part, `**` for directories at any depth.
+        pattern: an absolute path; `*`, `?`, `[…]` in any part, `**` for directories at any depth. Or several of them: a file that
+            more than one names is read once.
         matcher: all rules on these files; called from the reader's thread.
         checkpoints: what was committed of this source.
         clock: tells the time, also in the reader's thread.
         read_from: where to begin a file without a checkpoint that is there at the start.
         multiline: how the matcher makes records of lines; None: each line is one.
         encoding: "utf-8", "gb18030" or "utf-16"; the matcher gets UTF-16 with the low byte first, and no byte order mark.
+        until: when the stream ends: when it is left ("stopped"); or when each file that is there was read to its last whole line
+            ("last_line"), or to its very end, an unfinished line included ("end"): a checkpoint then may stand inside of a line.
         refused: (device, inode) of files that are never read: opsbot's own. Looked at again and again.
         tuning: the numbers.
     """
@@ -43,7 +46,7 @@ class FileSource:
     def __init__(  # noqa: PLR0913 what they mean stands above, and most are given by name
         self,
         name: str,
-        pattern: str,
+        pattern: str | Sequence[str],
         matcher: Matcher,
         checkpoints: Sequence[Checkpoint] = (),
         *,
@@ -51,6 +54,7 @@ class FileSource:
         read_from: ReadFrom = "end",
         multiline: Multiline | None = None,
         encoding: str = "utf-8",
+        until: Until = "stopped",
         refused: Collection[Identity] = (),
         tuning: Tuning | None = None,
     ) -> None:
@@ -64,6 +68,7 @@ class FileSource:
             read_from=read_from,
             multiline=multiline,
             encoding=encoding,
+            until=until,
             refused=refused,
             tuning=tuning or Tuning(),
         )
@@ -111,6 +116,11 @@ class FileSource:
         except TimeoutError:
             _log.warning("reader_stuck", source=self.name)
             self._handover.abandon()
+
+    def finish(self) -> None:
+        """Read no further: the stream ends with what was read. Does not wait, and need not be called."""
+        if self._thread is not None:
+            self._thread.finish()
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Give what matched; see `opsbot.core.ports.Source`."""

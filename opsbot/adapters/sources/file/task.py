@@ -10,6 +10,7 @@ from opsbot.core.log import Checkpoint, Multiline
 from opsbot.core.ports import Clock, Matcher
 
 ReadFrom = Literal["end", "beginning"]
+Until = Literal["stopped", "last_line", "end"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +18,13 @@ class Task:
     """What a reader shall read, and how: see FileSource for the meaning of each."""
 
     source: str
-    pattern: str
+    pattern: str | Sequence[str]
     matcher: Matcher
     checkpoints: Sequence[Checkpoint]
     clock: Clock
     read_from: ReadFrom = "end"
     multiline: Multiline | None = None
     encoding: str = "utf-8"
+    until: Until = "stopped"
     refused: Collection[Identity] = ()
     tuning: Tuning = field(default_factory=Tuning)

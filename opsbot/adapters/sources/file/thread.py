@@ -1,5 +1,6 @@
 """The reader's thread: waits for something to happen and lets the reader work."""
 
+import math
 import queue
 import threading
 from collections.abc import Callable
@@ -59,8 +60,12 @@ class ReaderThread:
 
     def stop(self) -> None:
         """Ask it to end; does not wait."""
-        self._is_stopping = True
+        self.finish()
         self._handover.stop()
+
+    def finish(self) -> None:
+        """Ask it to end once all that it has read is handed over; does not wait."""
+        self._is_stopping = True
         self._hints.put(_STOP)
 
     def _run(self) -> None:
@@ -81,16 +86,35 @@ class ReaderThread:
 
     def _read(self) -> None:
         with Reader(self._task, self._handover.put) as reader:
-            self._reconcile(reader)
+            self._begin(reader)
             # Before the first batch: whoever enters the source takes batches only once he is in.
             self._on_ready()
+            # Where it begins must be known before anything is found: what is written from now on is not missed by a restart.
+            reader.flush()
             self._read_all(reader)
-            while not self._is_stopping:
-                hints = self._wait(reader)
-                if self._needs_reconciling(reader, hints):
-                    self._reconcile(reader)
-                self._read_all(reader)
+            self._go_on(reader)
             reader.finish(self._handover.put_last)
+
+    def _begin(self, reader: Reader) -> None:
+        if self._task.until == "stopped":
+            self._reconcile(reader)
+        else:
+            self._reconcile_at_s = math.inf
+            reader.reconcile()
+
+    def _go_on(self, reader: Reader) -> None:
+        if self._task.until == "end" and not self._is_stopping:
+            reader.conclude()
+        while not self._is_stopping and (self._task.until == "stopped" or self._waits_for_records(reader)):
+            hints = self._wait(reader)
+            if self._needs_reconciling(reader, hints):
+                self._reconcile(reader)
+            self._read_all(reader)
+
+    def _waits_for_records(self, reader: Reader) -> bool:
+        """Say whether only time will tell that a record of several lines is over."""
+        reader.flush()
+        return reader.due_in_s() is not None
 
     def _read_all(self, reader: Reader) -> None:
         while not self._is_stopping and reader.turn():
