@@ -7,8 +7,8 @@ is truncated, the copy is read on from where the original had been read to.
 import os
 from collections.abc import Iterable
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES
 from opsbot.adapters.sources.file.tracked import Tracked
+from opsbot.core.log import MARKER_BYTES
 
 STRANGER_BYTES = 4096
 """Files whose names are unrelated count as copies only from so many equal bytes on: many logs begin with the same lines."""
@@ -38,7 +38,7 @@ def _repeats(copy: Tracked, original: Tracked) -> bool:
         return False
     if 0 < consumed.offset <= copy.size:
         # The next logs often begin with the same few lines; a copy is made of what stands under the log's own name, or stood.
-        is_proof = len(consumed.marker) == MARKER_BYTES or original.is_live or not original.holds(consumed)
+        is_proof = consumed.is_proof or original.is_live or not original.holds(consumed)
         return is_proof and copy.holds(consumed) and (is_rotated or _same_bytes(copy, original, 0))
     if copy.size < MARKER_BYTES:
         return copy.size == original.size and copy.seen[1] >= original.seen[1] and is_beginning(copy, original)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.place import Entry, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
@@ -71,7 +71,7 @@ def _resume(ledger: Ledger, copy: Tracked, old: Cursor) -> bool:
 
 def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool:
     """Look for the copy under a name that no rotation would give; only equal bytes tell."""
-    if len(old.marker) < MARKER_BYTES:
+    if not old.is_proof:
         return False
     for path in _newest_strangers(ledger, directory_of(tracked.path), old.offset):
         try:

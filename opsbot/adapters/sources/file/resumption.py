@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Identity, Listing, Place, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
-from opsbot.core.log import Checkpoint, Gap
+from opsbot.core.log import MARKER_BYTES, Checkpoint, Gap
 
 _LOOKED_AT = 256
 """A newcomer is compared with so many checkpoints that nobody claimed; usually there are one or two."""
@@ -47,9 +47,9 @@ class Resumption:
         return False
 
     def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint, present: Collection[Identity]) -> bool:
-        if checkpoint.offset <= tracked.cursor.offset or not checkpoint.marker:
+        if checkpoint.offset <= tracked.cursor.offset or not checkpoint.offset:
             return False
-        if len(checkpoint.marker) == MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
+        if checkpoint.offset >= MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
             return True
         # A few bytes are equal in many logs at their beginning; proof they are only in the copy of a log that was truncated.
         is_truncated = (checkpoint.device, checkpoint.inode) in present

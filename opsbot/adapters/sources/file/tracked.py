@@ -6,10 +6,10 @@ import stat
 from typing import Self
 
 from opsbot.adapters.sources.file.block import Block, Buffer, Window
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.encoding import Encoding, encoding_of
 from opsbot.adapters.sources.file.place import Entry, Identity, status_of
-from opsbot.core.log import Checkpoint
+from opsbot.core.log import MARKER_BYTES, Checkpoint, marker_of
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
@@ -58,6 +58,7 @@ class Tracked:
         self.reached = 0
         self.pending = b""
         self.open_record = b""
+        self._before_open = b""
         self.open_until_s = 0.0
         self._encoding_name = encoding
         self._encoding = encoding_of(encoding)
@@ -122,7 +123,7 @@ class Tracked:
         """Read on from there."""
         self.cursor = cursor
         self.reached = cursor.offset
-        self.pending = self.open_record = b""
+        self.pending = self.open_record = self._before_open = b""
         self._ahead = None
         if cursor.offset == 0:
             self._is_encoding_known = self._encoding_name != "utf-16"
@@ -144,7 +145,7 @@ class Tracked:
         reached = max(self.reached, block.end.offset)
         self.move_to(block.cursor_at(size) if size else self.cursor)
         self.reached = reached
-        self.open_record = block.since(self.cursor)
+        self._before_open, self.open_record = block.around(self.cursor)
         self.pending = self.open_record[:MARKER_BYTES]
 
     def checkpoint(self, source: str, cursor: Cursor) -> Checkpoint:
@@ -181,9 +182,9 @@ class Tracked:
 
     def open_block(self) -> Block:
         """Give the open record, which is over; the file is not looked at."""
-        raw = self.cursor.marker + self.open_record
-        end = Cursor(self.cursor.offset + len(self.open_record), raw[-MARKER_BYTES:])
-        return self._block(raw, len(self.cursor.marker), len(raw), end, is_end=True)
+        raw = self._before_open + self.open_record
+        end = Cursor.within(self.cursor.offset + len(self.open_record), raw, len(raw))
+        return self._block(raw, len(self._before_open), len(raw), end, is_end=True)
 
     def rest(self, buffer: Buffer, max_line_bytes: int) -> Block | None:
         """Give the open record and the last line although its newline is missing.
@@ -205,13 +206,13 @@ class Tracked:
 
     def _read(self, buffer: Buffer) -> Window:
         position = self._ahead or self.cursor
-        back = len(position.marker)
+        back = position.back
         wanted = back + self._want
         if self.fd is None:
             raise FileNotFoundError(self.path)
         count = os.preadv(self.fd, [buffer.room(wanted)], position.offset - back)
         raw = buffer.raw
-        if count < back or raw[:back] != position.marker or not raw.startswith(self.open_record, back, count):
+        if count < back or marker_of(raw[:back]) != position.marker or not raw.startswith(self.open_record, back, count):
             raise RewrittenError
         end = position.offset + count - back
         is_full = count == wanted
@@ -237,7 +238,7 @@ class Tracked:
             return self._no_newline(window, max_line_bytes)
         hole = self._encoding.after_line_before_hole(raw, window.fresh, last)
         after = last if hole < 0 else hole
-        return self._block(raw, start, after, Cursor(self.cursor.offset + after - start, window.tail(after)))
+        return self._block(raw, start, after, window.cursor(self.cursor.offset + after - start, after))
 
     def _no_newline(self, window: Window, max_line_bytes: int) -> Block | None:
         size = window.stop - window.fresh
@@ -245,7 +246,7 @@ class Tracked:
         if size >= max_line_bytes and self.open_record:  # no record is so long
             return self.open_block()
         if size >= max_line_bytes:
-            self._ahead = Cursor(self.cursor.offset + size, window.tail(window.stop))
+            self._ahead = window.cursor(self.cursor.offset + size, window.stop)
             self._is_in_nuls = False
         elif window.is_full:
             self._want = min(self._want * 2, len(self.open_record) + max_line_bytes)
@@ -255,9 +256,9 @@ class Tracked:
         ahead = self._ahead or self.cursor
         after = self._encoding.after_newline(window.raw, window.start, window.stop)
         if after < 0:
-            self._ahead = Cursor(ahead.offset + window.stop - window.start, window.tail(window.stop))
+            self._ahead = window.cursor(ahead.offset + window.stop - window.start, window.stop)
             return None
-        end = Cursor(ahead.offset + after - window.start, window.tail(after))
+        end = window.cursor(ahead.offset + after - window.start, after)
         self._ahead = None
         head = os.pread(self.fd or 0, max_line_bytes, self.cursor.offset)
         return self._block(head, 0, len(head), end, is_end=True)
