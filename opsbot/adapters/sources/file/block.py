@@ -63,6 +63,6 @@ class Block:
         return Cursor.within(self.offset + position, self.raw, self.origin + position)
 
     def around(self, cursor: Cursor) -> tuple[bytes, bytes]:
-        """Give what stands in the file just before the cursor, as far as its marker reaches, and from there to the block's end."""
+        """Give what stands just before the cursor, as far as its marker reaches, and from there to the end of the block."""
         place = self.origin + cursor.offset - self.offset
         return bytes(self.raw[place - cursor.back : place]), bytes(self.raw[place : self.origin + len(self.data)])

@@ -7,6 +7,7 @@ is truncated, the copy is read on from where the original had been read to.
 import os
 from collections.abc import Iterable
 
+from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import MARKER_BYTES
 
@@ -81,6 +82,9 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
     if consumed.offset <= size and copy.holds(consumed):
         copy.move_to(consumed)
         is_same = size <= original.reached
+        if is_complete(original.generation):
+            # What they hold further on may differ, as long as somebody can write to both.
+            copy.generation = original.generation if is_same or _is_gone(original) else ""
     elif consumed.offset > size and (original.fd is None or is_beginning(copy, original)):
         copy.move_to(copy.last_line(size, max_line_bytes))
         is_same = True
@@ -90,3 +94,7 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
         copy.reached = size
     else:
         copy.original = None
+
+
+def _is_gone(tracked: Tracked) -> bool:
+    return not tracked.is_found if tracked.fd is None else os.fstat(tracked.fd).st_nlink == 0

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.generation import after, is_complete
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.place import Entry, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
@@ -30,11 +31,15 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
     is_rescued = False
     for copy in copies:
         copy.original = None
-        is_rescued |= _resume(ledger, copy, old)
+        is_rescued |= _resume(ledger, copy, old, tracked.generation)
     is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old)
     if not is_rescued and not _is_elsewhere(ledger, tracked):
         _lose(ledger, tracked, conclude)
+    for each in ledger.lineup.relatives(tracked):
+        if not old.offset and not is_complete(each.generation):
+            ledger.inherit(each)
     tracked.move_to(Cursor())
+    tracked.generation = after(tracked.generation)
     tracked.is_reborn = True
     ledger.lineup.begin_anew(tracked)
     ledger.mark(tracked)
@@ -59,12 +64,14 @@ def _is_elsewhere(ledger: Ledger, tracked: Tracked) -> bool:
     )
 
 
-def _resume(ledger: Ledger, copy: Tracked, old: Cursor) -> bool:
+def _resume(ledger: Ledger, copy: Tracked, old: Cursor, generation: str) -> bool:
     ledger.mark(copy)
     copy.is_drained = False
-    if not copy.holds(old):
+    if not copy.holds(old, generation):
         return False
     copy.move_to(old)
+    if is_complete(generation):
+        copy.generation = generation
     ledger.parcel.advance(copy, old)
     return True
 
@@ -80,6 +87,7 @@ def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool
             continue
         if copy.identity not in ledger.files and copy.identity not in ledger.task.refused and copy.holds(old):
             copy.move_to(old)
+            copy.generation = tracked.generation
             copy.is_found = False
             copy.is_checked = True
             ledger.admit(copy)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.generation import after, is_complete
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Identity, Listing, Place, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
@@ -34,7 +35,10 @@ class Resumption:
     def claim(self, tracked: Tracked) -> bool:
         """Let a file go on from its own checkpoint, if it is still the file that the checkpoint speaks of."""
         checkpoint = self._open.get(tracked.identity)
-        return checkpoint is not None and self._resume(tracked, checkpoint)
+        if checkpoint is None or self._resume(tracked, checkpoint):
+            return checkpoint is not None
+        tracked.generation = after(checkpoint.generation)
+        return False
 
     def adopt(self, tracked: Tracked, present: Collection[Identity]) -> bool:
         """Let a file go on from the checkpoint of another that it holds the content of: a copy, a restored or moved file.
@@ -47,7 +51,8 @@ class Resumption:
         return False
 
     def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint, present: Collection[Identity]) -> bool:
-        if checkpoint.offset <= tracked.cursor.offset or not checkpoint.offset:
+        is_named_only = not checkpoint.offset and is_complete(checkpoint.generation) and not is_complete(tracked.generation)
+        if checkpoint.offset <= tracked.cursor.offset and not (is_named_only and not tracked.cursor.offset):
             return False
         if checkpoint.offset >= MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
             return True
@@ -57,9 +62,10 @@ class Resumption:
 
     def _resume(self, tracked: Tracked, checkpoint: Checkpoint) -> bool:
         cursor = Cursor(checkpoint.offset, checkpoint.marker)
-        if not tracked.holds(cursor):
+        if not tracked.holds(cursor, checkpoint.generation):
             return False
         tracked.move_to(cursor)
+        tracked.generation = checkpoint.generation or tracked.generation
         tracked.is_claimed = True
         identity = (checkpoint.device, checkpoint.inode)
         del self._open[identity]

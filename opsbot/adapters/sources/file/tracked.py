@@ -8,6 +8,7 @@ from typing import Self
 from opsbot.adapters.sources.file.block import Block, Buffer, Window
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.encoding import Encoding, encoding_of
+from opsbot.adapters.sources.file.generation import begins_like
 from opsbot.adapters.sources.file.place import Entry, Identity, status_of
 from opsbot.core.log import MARKER_BYTES, Checkpoint, marker_of
 
@@ -29,7 +30,7 @@ class Tracked:
     it belongs to (the same path, unless the file was rotated), `original` the file that this one is a copy of and whose
     reading goes first. `is_drained` says that it was read to its end since a younger file of its log appeared, `is_settled`
     that this was so after it had been rotated away: only late lines can follow then, `is_reborn` that nothing of its present
-    content was read. `reached` is how far the last read
+    content was read. `generation` names the content from when it is about to be read. `reached` is how far the last read
     looked. `open_record` are the lines behind the cursor that were searched already, of a record that may go on until
     `open_until_s`; `pending` is the beginning of what is behind the cursor, these or an unfinished line. A closed file has no
     open record.
@@ -44,17 +45,14 @@ class Tracked:
         self.shown = entry.path
         self.is_matched = entry.is_matched
         self.is_found = True
-        self.is_claimed = False
-        self.is_checked = False
-        self.is_drained = False
-        self.is_settled = False
-        self.is_reborn = False
+        self.is_claimed = self.is_checked = self.is_drained = self.is_settled = self.is_reborn = False
         self.original: Tracked | None = None
         self.seen: tuple[int, int] = (-1, -1)
         self.home = entry.home
         self.missing_since_s: float | None = None
         self.grown_at_s = 0.0
         self.cursor = Cursor()
+        self.generation = ""
         self.reached = 0
         self.pending = b""
         self.open_record = b""
@@ -115,9 +113,9 @@ class Tracked:
             os.close(self.fd)
             self.fd = None
 
-    def holds(self, cursor: Cursor) -> bool:
-        """Say whether the position is one in this file."""
-        return self.fd is not None and cursor.is_in(self.fd)
+    def holds(self, cursor: Cursor, generation: str = "") -> bool:
+        """Say whether the position is one in this file, and whether it may hold the content of that name."""
+        return self.fd is not None and cursor.is_in(self.fd) and begins_like(self.fd, generation)
 
     def move_to(self, cursor: Cursor) -> None:
         """Read on from there."""
@@ -151,7 +149,15 @@ class Tracked:
     def checkpoint(self, source: str, cursor: Cursor) -> Checkpoint:
         """Say how far the file has been consumed when everything before the cursor has."""
         device, inode = self.identity
-        return Checkpoint(source=source, path=self.path, device=device, inode=inode, offset=cursor.offset, marker=cursor.marker)
+        return Checkpoint(
+            source=source,
+            path=self.path,
+            device=device,
+            inode=inode,
+            offset=cursor.offset,
+            marker=cursor.marker,
+            generation=self.generation,
+        )
 
     def next_block(self, buffer: Buffer, chunk_bytes: int, max_line_bytes: int) -> Block | None:
         """Read some whole lines, those of the open record first; None when there are no new ones (yet). Then `consume` them.
@@ -210,6 +216,9 @@ class Tracked:
         wanted = back + self._want
         if self.fd is None:
             raise FileNotFoundError(self.path)
+        # At the beginning there is no marker; that happens once or twice in a file's life.
+        if not position.offset and not begins_like(self.fd, self.generation):
+            raise RewrittenError
         count = os.preadv(self.fd, [buffer.room(wanted)], position.offset - back)
         raw = buffer.raw
         if count < back or marker_of(raw[:back]) != position.marker or not raw.startswith(self.open_record, back, count):
