@@ -253,7 +253,7 @@ async def test_slow_consumer_makes_the_reader_wait(log: Path) -> None:
 async def test_source_whose_consumer_is_gone_is_left_at_once(log: Path) -> None:
     matcher = CountingMatcher()
     async with asyncio.timeout(4):
-        async with a_source(log, matcher, Tuning(batch_records=1, queued_batches=1, turn_bytes=2, chunk_bytes=2)):
+        async with a_source(log, matcher, Tuning(batch_records=1, queued_batches=2, turn_bytes=2, chunk_bytes=2)):
             append(log, *"abcdefghij")
             for _ in range(2):
                 await asyncio.to_thread(matcher.scanned.acquire)
