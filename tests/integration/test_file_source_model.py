@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from opsbot.adapters.sources.file.reader import Reader
@@ -333,6 +333,14 @@ def run(program: list[tuple[str, int]], chunk_bytes: int, pattern: str, multilin
     pattern=st.sampled_from(["app.log", "app*.log", "app*"]),
     multiline=st.sampled_from([None, FIVE_LINES]),
     encoding=st.sampled_from(["utf-8", "utf-8", "gb18030", "utf-16"]),
+)
+@example([("tear", 6), ("look", 1), ("copy_and_truncate", 0)], 1, "app.log", FIVE_LINES, "utf-8")
+@example(
+    [("write", 1), ("look", 1), ("copy_and_truncate", 0), ("copy_and_truncate", 5), ("wait", 5)],
+    1,
+    "app.log",
+    FIVE_LINES,
+    "utf-8",
 )
 def test_every_line_is_committed_once_and_in_order_whatever_happens_to_the_log(
     program: list[tuple[str, int]], chunk_bytes: int, pattern: str, multiline: Multiline | None, encoding: str

@@ -21,8 +21,9 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
     an open record as it is.
     """
     old = tracked.cursor
-    if old.offset and tracked.holds(old):  # only what is behind it was cut off: an unfinished line, or an open record
-        if not tracked.holds(tracked.open_block().end):
+    is_record_there = bool(tracked.open_record) and tracked.holds(tracked.open_block().end)
+    if tracked.holds(old) and (old.offset or is_record_there):  # only what is behind it was cut off
+        if not is_record_there:
             conclude(tracked)
         tracked.move_to(old)
         ledger.parcel.advance(tracked, old)
@@ -58,10 +59,20 @@ def _lose(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], None])
 def _is_elsewhere(ledger: Ledger, tracked: Tracked) -> bool:
     """Say whether the unfinished line, the only thing that was seen of the file, stands in another one that is read anyway."""
     seen = tracked.pending
-    return any(
-        each.fd is not None and each is not tracked and os.pread(each.fd, len(seen), tracked.cursor.offset) == seen
-        for each in ledger.lineup.relatives(tracked)
-    )
+    others = [each for each in ledger.lineup.relatives(tracked) if each is not tracked]
+    return any(_has(each, seen, tracked.cursor.offset) for each in others)
+
+
+def _has(tracked: Tracked, content: bytes, offset: int) -> bool:
+    """Say whether this stands in a file, which may be closed by now."""
+    was_open = tracked.fd is not None
+    try:
+        return tracked.reopen(tracked.path) and os.pread(tracked.fd or 0, len(content), offset) == content
+    except OSError:
+        return False
+    finally:
+        if not was_open:
+            tracked.close()
 
 
 def _resume(ledger: Ledger, copy: Tracked, old: Cursor, generation: str) -> bool:
