@@ -133,11 +133,22 @@ class SourceFigures:
     rules: tuple[RuleFigures, ...] = ()
 
 
+MARKER_BYTES = 256
+
+
+def marker_of(tail: bytes | bytearray | memoryview) -> bytes:
+    """Give the marker of a position: a digest of the bytes just before it (256, fewer near the beginning), b"" for none.
+
+    A digest, because logs hold what must not lie in a database as well.
+    """
+    return blake2b(tail, digest_size=16).digest() if tail else b""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """How far one file of a source has been consumed, and how to know that file again.
 
-    `offset` (bytes) stands at the start of a line. `marker` is the bytes just before it (at most 256): the same
+    `offset` (bytes) stands at the start of a line. `marker` is the `marker_of` the bytes just before it: the same
     device and inode with another marker is another file. `generation` names the content: it stays when the file is renamed,
     copied or compressed, and a file that was truncated and written anew has another one.
     """

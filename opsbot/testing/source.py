@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from opsbot.core.errors import SourceUnavailableError
-from opsbot.core.log import Batch, Checkpoint, Disabled, Gap, Record, SourceFigures
+from opsbot.core.log import MARKER_BYTES, Batch, Checkpoint, Disabled, Gap, Record, SourceFigures, marker_of
 from opsbot.core.ports import Clock, Matcher
 
 PATH = "/var/log/fake.log"
@@ -116,5 +116,5 @@ class FakeSource:
         return SourceFigures(files=1, read_bytes=self._offset, lag_bytes=len(self._log.content) - self._offset, watch="pipe")
 
     def _checkpoint(self, offset: int) -> Checkpoint:
-        marker = self._log.content[max(0, offset - 256) : offset]
+        marker = marker_of(self._log.content[max(0, offset - MARKER_BYTES) : offset])
         return Checkpoint(source=self._name, path=self._log.path, device=DEVICE, inode=INODE, offset=offset, marker=marker)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from opsbot.core.log import Rule
+from opsbot.core.log import Rule, marker_of
 from tests.integration.followed_log import FollowedLog, append, open_files
 
 LINES = [f"2026-11-20 10:00:{number:02} line {number}" for number in range(60)]
@@ -85,8 +85,8 @@ def test_checkpoint_of_a_record_stands_behind_its_line(log: Path) -> None:
         followed.read()
 
         assert [(record.offset, record.checkpoint.offset, record.checkpoint.marker) for record in followed.records] == [
-            (0, 4, b"one\n"),
-            (4, 8, b"one\ntwo\n"),
+            (0, 4, marker_of(b"one\n")),
+            (4, 8, marker_of(b"one\ntwo\n")),
         ]
 
 

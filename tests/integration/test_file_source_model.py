@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from opsbot.adapters.sources.file.reader import Reader
@@ -25,6 +25,7 @@ EXAMPLES = int(os.environ.get("OPSBOT_MODEL_EXAMPLES", "200"))
 ROTATE_WAIT_S = 30.0
 CODECS = {"utf-8": "utf-8", "gb18030": "gb18030", "utf-16": "utf-16-le"}
 FIVE_LINES = Multiline(kind="start", start=r"^\d+:\d*[05] ", timeout_s=5.0)
+EVERY_LINE = Rule.every_line()
 
 
 class Writer:
@@ -122,6 +123,8 @@ class World:
         self.checkpoints: dict[tuple[int, int], Checkpoint] = {}
         self.committed: list[str] = []
         self.pending: list[Batch] = []
+        self.keys: dict[str, set[str]] = {}
+        self.texts: dict[str, set[str]] = {}
         self.copies = 0
         self.is_ordered = True
         self.names_seen: set[tuple[str, int]] = set()
@@ -133,7 +136,7 @@ class World:
             Task(
                 source="app",
                 pattern=str(self.directory / self.pattern),
-                matcher=a_matcher([Rule.every_line()], self.multiline, self.encoding),
+                matcher=a_matcher([EVERY_LINE], self.multiline, self.encoding),
                 multiline=self.multiline,
                 encoding=self.encoding,
                 checkpoints=tuple(self.checkpoints.values()),
@@ -168,11 +171,22 @@ class World:
 
     def commit(self) -> None:
         for batch in self.pending:
+            self.see(batch)
             self.committed += [line for record in batch.records for line in record.text.split("\n")]
             for identity in batch.forgotten:
                 self.checkpoints.pop(identity, None)
             self.checkpoints.update({(each.device, each.inode): each for each in batch.checkpoints})
         self.pending.clear()
+
+    def see(self, batch: Batch) -> None:
+        """Note what the records are called: a consumer has acted on them when he comes to commit.
+
+        How many lines a record has depends on when it was waited for, so that its first line counts.
+        """
+        for record in batch.records:
+            key, line = record.key(EVERY_LINE), record.text.split("\n")[0]
+            self.keys.setdefault(line, set()).add(key)
+            self.texts.setdefault(key, set()).add(line)
 
     def catch_up(self) -> None:
         """Let everything that was written be read and committed."""
@@ -249,8 +263,11 @@ class World:
         self._restart()
 
     def crash(self, uncommitted: int) -> None:
-        kept = self.pending[: max(0, len(self.pending) - uncommitted)]
-        self.pending[:] = kept
+        """Die like from kill -9: the first of the batches that are lost had been acted on."""
+        kept = max(0, len(self.pending) - uncommitted)
+        for batch in self.pending[kept : kept + 1]:
+            self.see(batch)
+        self.pending[:] = self.pending[:kept]
         self.commit()
         self._restart()
 
@@ -317,11 +334,21 @@ def run(program: list[tuple[str, int]], chunk_bytes: int, pattern: str, multilin
     multiline=st.sampled_from([None, FIVE_LINES]),
     encoding=st.sampled_from(["utf-8", "utf-8", "gb18030", "utf-16"]),
 )
+@example([("tear", 6), ("look", 1), ("copy_and_truncate", 0)], 1, "app.log", FIVE_LINES, "utf-8")
+@example(
+    [("write", 1), ("look", 1), ("copy_and_truncate", 0), ("copy_and_truncate", 5), ("wait", 5)],
+    1,
+    "app.log",
+    FIVE_LINES,
+    "utf-8",
+)
 def test_every_line_is_committed_once_and_in_order_whatever_happens_to_the_log(
     program: list[tuple[str, int]], chunk_bytes: int, pattern: str, multiline: Multiline | None, encoding: str
 ) -> None:
     world = run(program, chunk_bytes, pattern, multiline, encoding)
 
     assert Counter(world.committed) == Counter(world.writer.written)
+    assert [texts for texts in world.texts.values() if len(texts) > 1] == []
+    assert [text for text, count in Counter(world.committed).items() if count == 1 and len(world.keys.get(text, ())) > 1] == []
     if world.is_ordered:
         assert sorted(world.committed, key=lambda line: int(line.split(":")[0])) == world.writer.written

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.encoding import Encoding
 
 
@@ -30,9 +30,9 @@ class Window:
     stop: int
     is_full: bool
 
-    def tail(self, stop: int) -> bytes:
-        """Give the marker of the place `stop`."""
-        return bytes(self.raw[max(0, stop - MARKER_BYTES) : stop])
+    def cursor(self, offset: int, place: int) -> Cursor:
+        """Make the cursor for an offset, which is `place` in `raw`."""
+        return Cursor.within(offset, self.raw, place)
 
 
 @dataclass(slots=True)
@@ -60,9 +60,9 @@ class Block:
         """Give the cursor for a position in `data` at which a line begins, or which is its end."""
         if position >= len(self.data):
             return self.end
-        place = self.origin + position
-        return Cursor(self.offset + position, bytes(self.raw[max(0, place - MARKER_BYTES) : place]))
+        return Cursor.within(self.offset + position, self.raw, self.origin + position)
 
-    def since(self, cursor: Cursor) -> bytes:
-        """Give what stands in the file from there to the end of the block."""
-        return bytes(self.raw[self.origin + cursor.offset - self.offset : self.origin + len(self.data)])
+    def around(self, cursor: Cursor) -> tuple[bytes, bytes]:
+        """Give what stands just before the cursor, as far as its marker reaches, and from there to the end of the block."""
+        place = self.origin + cursor.offset - self.offset
+        return bytes(self.raw[place - cursor.back : place]), bytes(self.raw[place : self.origin + len(self.data)])

@@ -3,6 +3,8 @@
 import errno
 
 from opsbot.adapters.sources.file.complaint import Complaints
+from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.generation import after, complete, head_of, is_complete, origin_of
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of
@@ -80,6 +82,38 @@ class Ledger:
         self.files[tracked.identity] = tracked
         self.parcel.advance(tracked, tracked.cursor)
         self.mark(tracked)
+
+    def name(self, tracked: Tracked, *, is_over: bool = False) -> bool:
+        """Name the content of a file; False as long as its first line is unfinished, unless nobody will finish it.
+
+        Copies that were made of a log between two truncations, and never read there, come between what the log held before and
+        what it holds now.
+        """
+        if self.inherit(tracked):
+            return True
+        head = head_of(tracked.fd) if tracked.fd is not None else None
+        if tracked.fd is None or (head is None and not is_over):
+            return False
+        heirs = [each for each in self.lineup.relatives(tracked) if each.generation and not is_complete(each.generation)]
+        origin = heirs[-1].generation if heirs else origin_of(tracked.fd, *tracked.identity)
+        tracked.generation = complete(origin, head or b"")
+        self.parcel.advance(tracked, tracked.cursor)
+        for heir in heirs[-1:]:
+            if heir is not tracked:
+                heir.generation = after(tracked.generation)
+                self.parcel.advance(heir, heir.cursor)
+        return True
+
+    def inherit(self, tracked: Tracked) -> bool:
+        """Give a copy the name of what was named and then truncated unread (though a life before may have read it)."""
+        for other in self.lineup.relatives(tracked):
+            is_unread = is_complete(other.generation) and not other.cursor.offset
+            if is_unread and not other.holds(Cursor(), other.generation) and tracked.holds(Cursor(), other.generation):
+                tracked.generation, other.generation = other.generation, after(other.generation)
+                self.parcel.advance(tracked, tracked.cursor)
+                self.parcel.advance(other, other.cursor)
+                return True
+        return False
 
     def drop(self, tracked: Tracked) -> None:
         """Follow a file no longer, and forget it."""

@@ -7,8 +7,9 @@ is truncated, the copy is read on from where the original had been read to.
 import os
 from collections.abc import Iterable
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES
+from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.tracked import Tracked
+from opsbot.core.log import MARKER_BYTES
 
 STRANGER_BYTES = 4096
 """Files whose names are unrelated count as copies only from so many equal bytes on: many logs begin with the same lines."""
@@ -38,7 +39,7 @@ def _repeats(copy: Tracked, original: Tracked) -> bool:
         return False
     if 0 < consumed.offset <= copy.size:
         # The next logs often begin with the same few lines; a copy is made of what stands under the log's own name, or stood.
-        is_proof = len(consumed.marker) == MARKER_BYTES or original.is_live or not original.holds(consumed)
+        is_proof = consumed.is_proof or original.is_live or not original.holds(consumed)
         return is_proof and copy.holds(consumed) and (is_rotated or _same_bytes(copy, original, 0))
     if copy.size < MARKER_BYTES:
         return copy.size == original.size and copy.seen[1] >= original.seen[1] and is_beginning(copy, original)
@@ -81,6 +82,9 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
     if consumed.offset <= size and copy.holds(consumed):
         copy.move_to(consumed)
         is_same = size <= original.reached
+        if is_complete(original.generation):
+            # What they hold further on may differ, as long as somebody can write to both.
+            copy.generation = original.generation if is_same or _is_gone(original) else ""
     elif consumed.offset > size and (original.fd is None or is_beginning(copy, original)):
         copy.move_to(copy.last_line(size, max_line_bytes))
         is_same = True
@@ -90,3 +94,7 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
         copy.reached = size
     else:
         copy.original = None
+
+
+def _is_gone(tracked: Tracked) -> bool:
+    return not tracked.is_found if tracked.fd is None else os.fstat(tracked.fd).st_nlink == 0

@@ -7,6 +7,7 @@ from typing import Self
 from opsbot.adapters.sources.file import lineage, rescue, retirement
 from opsbot.adapters.sources.file.block import Block, Buffer
 from opsbot.adapters.sources.file.complaint import Complaints
+from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.open_record import OpenRecords
 from opsbot.adapters.sources.file.parcel import Parcel
@@ -144,6 +145,7 @@ class Reader:
             self._check(tracked)
         original = tracked.original
         if original is None:
+            self._announce(tracked)
             return True
         size = tracked.size
         if not lineage.is_at_end(original):
@@ -154,9 +156,19 @@ class Reader:
         if tracked.cursor != before:
             self._parcel.advance(tracked, tracked.cursor)
         if tracked.original is None:
+            self._announce(tracked)
             return True
         self._drained(tracked)
         return False
+
+    def _announce(self, tracked: Tracked, *, is_over: bool = False) -> None:
+        """Hand over what a content is called before anything of it is read.
+
+        Whoever acts on a record has committed by then what was handed over before: should he die without committing the
+        record, it is found again under the same name, wherever its content has gone meanwhile.
+        """
+        if not is_complete(tracked.generation) and self._ledger.name(tracked, is_over=is_over):
+            self.flush()
 
     def _has_older(self, tracked: Tracked) -> bool:
         """Look, after the first lines of a log were read, whether it had been copied and truncated before that already.
@@ -186,7 +198,11 @@ class Reader:
                     self._drained(tracked)
                     self._between(tracked.path)
                     break
-                if not tracked.is_checked or (tracked.is_reborn and self._has_older(tracked)):
+                if (
+                    not tracked.is_checked
+                    or not is_complete(tracked.generation)
+                    or (tracked.is_reborn and self._has_older(tracked))
+                ):
                     tracked.move_to(tracked.cursor)  # as if it had not been read
                     break
                 total += self._consume(tracked, block)
@@ -239,6 +255,7 @@ class Reader:
         except (OSError, RewrittenError):
             block = None
         if block is not None:
+            self._announce(tracked, is_over=True)
             self._consume(tracked, block)
         self._conclude(tracked)
 

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Iterator
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.generation import after, is_complete
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.place import Entry, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
@@ -20,8 +21,9 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
     an open record as it is.
     """
     old = tracked.cursor
-    if old.offset and tracked.holds(old):  # only what is behind it was cut off: an unfinished line, or an open record
-        if not tracked.holds(tracked.open_block().end):
+    is_record_there = bool(tracked.open_record) and tracked.holds(tracked.open_block().end)
+    if tracked.holds(old) and (old.offset or is_record_there):  # only what is behind it was cut off
+        if not is_record_there:
             conclude(tracked)
         tracked.move_to(old)
         ledger.parcel.advance(tracked, old)
@@ -30,11 +32,15 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
     is_rescued = False
     for copy in copies:
         copy.original = None
-        is_rescued |= _resume(ledger, copy, old)
+        is_rescued |= _resume(ledger, copy, old, tracked.generation)
     is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old)
     if not is_rescued and not _is_elsewhere(ledger, tracked):
         _lose(ledger, tracked, conclude)
+    for each in ledger.lineup.relatives(tracked):
+        if not old.offset and not is_complete(each.generation):
+            ledger.inherit(each)
     tracked.move_to(Cursor())
+    tracked.generation = after(tracked.generation)
     tracked.is_reborn = True
     ledger.lineup.begin_anew(tracked)
     ledger.mark(tracked)
@@ -53,25 +59,37 @@ def _lose(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], None])
 def _is_elsewhere(ledger: Ledger, tracked: Tracked) -> bool:
     """Say whether the unfinished line, the only thing that was seen of the file, stands in another one that is read anyway."""
     seen = tracked.pending
-    return any(
-        each.fd is not None and each is not tracked and os.pread(each.fd, len(seen), tracked.cursor.offset) == seen
-        for each in ledger.lineup.relatives(tracked)
-    )
+    others = [each for each in ledger.lineup.relatives(tracked) if each is not tracked]
+    return any(_has(each, seen, tracked.cursor.offset) for each in others)
 
 
-def _resume(ledger: Ledger, copy: Tracked, old: Cursor) -> bool:
+def _has(tracked: Tracked, content: bytes, offset: int) -> bool:
+    """Say whether this stands in a file, which may be closed by now."""
+    was_open = tracked.fd is not None
+    try:
+        return tracked.reopen(tracked.path) and os.pread(tracked.fd or 0, len(content), offset) == content
+    except OSError:
+        return False
+    finally:
+        if not was_open:
+            tracked.close()
+
+
+def _resume(ledger: Ledger, copy: Tracked, old: Cursor, generation: str) -> bool:
     ledger.mark(copy)
     copy.is_drained = False
-    if not copy.holds(old):
+    if not copy.holds(old, generation):
         return False
     copy.move_to(old)
+    if is_complete(generation):
+        copy.generation = generation
     ledger.parcel.advance(copy, old)
     return True
 
 
 def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool:
     """Look for the copy under a name that no rotation would give; only equal bytes tell."""
-    if len(old.marker) < MARKER_BYTES:
+    if not old.is_proof:
         return False
     for path in _newest_strangers(ledger, directory_of(tracked.path), old.offset):
         try:
@@ -80,6 +98,7 @@ def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool
             continue
         if copy.identity not in ledger.files and copy.identity not in ledger.task.refused and copy.holds(old):
             copy.move_to(old)
+            copy.generation = tracked.generation
             copy.is_found = False
             copy.is_checked = True
             ledger.admit(copy)

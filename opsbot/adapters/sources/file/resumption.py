@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Sequence
 
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.generation import after, is_complete
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Identity, Listing, Place, directory_of
 from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.tracked import Tracked
-from opsbot.core.log import Checkpoint, Gap
+from opsbot.core.log import MARKER_BYTES, Checkpoint, Gap
 
 _LOOKED_AT = 256
 """A newcomer is compared with so many checkpoints that nobody claimed; usually there are one or two."""
@@ -35,7 +36,10 @@ class Resumption:
     def claim(self, tracked: Tracked) -> bool:
         """Let a file go on from its own checkpoint, if it is still the file that the checkpoint speaks of."""
         checkpoint = self._open.get(tracked.identity)
-        return checkpoint is not None and self._resume(tracked, checkpoint)
+        if checkpoint is None or self._resume(tracked, checkpoint):
+            return checkpoint is not None
+        tracked.generation = after(checkpoint.generation)
+        return False
 
     def adopt(self, tracked: Tracked, present: Collection[Identity]) -> bool:
         """Let a file go on from the checkpoint of another that it holds the content of: a copy, a restored or moved file.
@@ -48,9 +52,10 @@ class Resumption:
         return False
 
     def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint, present: Collection[Identity]) -> bool:
-        if checkpoint.offset <= tracked.cursor.offset or not checkpoint.marker:
+        is_named_only = not checkpoint.offset and is_complete(checkpoint.generation) and not is_complete(tracked.generation)
+        if checkpoint.offset <= tracked.cursor.offset and not (is_named_only and not tracked.cursor.offset):
             return False
-        if len(checkpoint.marker) == MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
+        if checkpoint.offset >= MARKER_BYTES or checkpoint.inode == tracked.identity[1]:
             return True
         # A few bytes are equal in many logs at their beginning; proof they are only in the copy of a log that was truncated.
         is_truncated = (checkpoint.device, checkpoint.inode) in present
@@ -58,9 +63,10 @@ class Resumption:
 
     def _resume(self, tracked: Tracked, checkpoint: Checkpoint) -> bool:
         cursor = Cursor(checkpoint.offset, checkpoint.marker)
-        if not tracked.holds(cursor):
+        if not tracked.holds(cursor, checkpoint.generation):
             return False
         tracked.move_to(cursor)
+        tracked.generation = checkpoint.generation or tracked.generation
         tracked.is_claimed = True
         identity = (checkpoint.device, checkpoint.inode)
         del self._open[identity]

@@ -6,10 +6,11 @@ import stat
 from typing import Self
 
 from opsbot.adapters.sources.file.block import Block, Buffer, Window
-from opsbot.adapters.sources.file.cursor import MARKER_BYTES, Cursor
+from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.encoding import Encoding, encoding_of
+from opsbot.adapters.sources.file.generation import begins_like
 from opsbot.adapters.sources.file.place import Entry, Identity, status_of
-from opsbot.core.log import Checkpoint
+from opsbot.core.log import MARKER_BYTES, Checkpoint, marker_of
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
@@ -29,7 +30,7 @@ class Tracked:
     it belongs to (the same path, unless the file was rotated), `original` the file that this one is a copy of and whose
     reading goes first. `is_drained` says that it was read to its end since a younger file of its log appeared, `is_settled`
     that this was so after it had been rotated away: only late lines can follow then, `is_reborn` that nothing of its present
-    content was read. `reached` is how far the last read
+    content was read. `generation` names the content from when it is about to be read. `reached` is how far the last read
     looked. `open_record` are the lines behind the cursor that were searched already, of a record that may go on until
     `open_until_s`; `pending` is the beginning of what is behind the cursor, these or an unfinished line. A closed file has no
     open record.
@@ -44,20 +45,18 @@ class Tracked:
         self.shown = entry.path
         self.is_matched = entry.is_matched
         self.is_found = True
-        self.is_claimed = False
-        self.is_checked = False
-        self.is_drained = False
-        self.is_settled = False
-        self.is_reborn = False
+        self.is_claimed = self.is_checked = self.is_drained = self.is_settled = self.is_reborn = False
         self.original: Tracked | None = None
         self.seen: tuple[int, int] = (-1, -1)
         self.home = entry.home
         self.missing_since_s: float | None = None
         self.grown_at_s = 0.0
         self.cursor = Cursor()
+        self.generation = ""
         self.reached = 0
         self.pending = b""
         self.open_record = b""
+        self._before_open = b""
         self.open_until_s = 0.0
         self._encoding_name = encoding
         self._encoding = encoding_of(encoding)
@@ -114,15 +113,15 @@ class Tracked:
             os.close(self.fd)
             self.fd = None
 
-    def holds(self, cursor: Cursor) -> bool:
-        """Say whether the position is one in this file."""
-        return self.fd is not None and cursor.is_in(self.fd)
+    def holds(self, cursor: Cursor, generation: str = "") -> bool:
+        """Say whether the position is one in this file, and whether it may hold the content of that name."""
+        return self.fd is not None and cursor.is_in(self.fd) and begins_like(self.fd, generation)
 
     def move_to(self, cursor: Cursor) -> None:
         """Read on from there."""
         self.cursor = cursor
         self.reached = cursor.offset
-        self.pending = self.open_record = b""
+        self.pending = self.open_record = self._before_open = b""
         self._ahead = None
         if cursor.offset == 0:
             self._is_encoding_known = self._encoding_name != "utf-16"
@@ -144,13 +143,21 @@ class Tracked:
         reached = max(self.reached, block.end.offset)
         self.move_to(block.cursor_at(size) if size else self.cursor)
         self.reached = reached
-        self.open_record = block.since(self.cursor)
+        self._before_open, self.open_record = block.around(self.cursor)
         self.pending = self.open_record[:MARKER_BYTES]
 
     def checkpoint(self, source: str, cursor: Cursor) -> Checkpoint:
         """Say how far the file has been consumed when everything before the cursor has."""
         device, inode = self.identity
-        return Checkpoint(source=source, path=self.path, device=device, inode=inode, offset=cursor.offset, marker=cursor.marker)
+        return Checkpoint(
+            source=source,
+            path=self.path,
+            device=device,
+            inode=inode,
+            offset=cursor.offset,
+            marker=cursor.marker,
+            generation=self.generation,
+        )
 
     def next_block(self, buffer: Buffer, chunk_bytes: int, max_line_bytes: int) -> Block | None:
         """Read some whole lines, those of the open record first; None when there are no new ones (yet). Then `consume` them.
@@ -181,9 +188,9 @@ class Tracked:
 
     def open_block(self) -> Block:
         """Give the open record, which is over; the file is not looked at."""
-        raw = self.cursor.marker + self.open_record
-        end = Cursor(self.cursor.offset + len(self.open_record), raw[-MARKER_BYTES:])
-        return self._block(raw, len(self.cursor.marker), len(raw), end, is_end=True)
+        raw = self._before_open + self.open_record
+        end = Cursor.within(self.cursor.offset + len(self.open_record), raw, len(raw))
+        return self._block(raw, len(self._before_open), len(raw), end, is_end=True)
 
     def rest(self, buffer: Buffer, max_line_bytes: int) -> Block | None:
         """Give the open record and the last line although its newline is missing.
@@ -205,13 +212,16 @@ class Tracked:
 
     def _read(self, buffer: Buffer) -> Window:
         position = self._ahead or self.cursor
-        back = len(position.marker)
+        back = position.back
         wanted = back + self._want
         if self.fd is None:
             raise FileNotFoundError(self.path)
+        # At the beginning there is no marker; that happens once or twice in a file's life.
+        if not position.offset and not begins_like(self.fd, self.generation):
+            raise RewrittenError
         count = os.preadv(self.fd, [buffer.room(wanted)], position.offset - back)
         raw = buffer.raw
-        if count < back or raw[:back] != position.marker or not raw.startswith(self.open_record, back, count):
+        if count < back or marker_of(raw[:back]) != position.marker or not raw.startswith(self.open_record, back, count):
             raise RewrittenError
         end = position.offset + count - back
         is_full = count == wanted
@@ -237,7 +247,7 @@ class Tracked:
             return self._no_newline(window, max_line_bytes)
         hole = self._encoding.after_line_before_hole(raw, window.fresh, last)
         after = last if hole < 0 else hole
-        return self._block(raw, start, after, Cursor(self.cursor.offset + after - start, window.tail(after)))
+        return self._block(raw, start, after, window.cursor(self.cursor.offset + after - start, after))
 
     def _no_newline(self, window: Window, max_line_bytes: int) -> Block | None:
         size = window.stop - window.fresh
@@ -245,7 +255,7 @@ class Tracked:
         if size >= max_line_bytes and self.open_record:  # no record is so long
             return self.open_block()
         if size >= max_line_bytes:
-            self._ahead = Cursor(self.cursor.offset + size, window.tail(window.stop))
+            self._ahead = window.cursor(self.cursor.offset + size, window.stop)
             self._is_in_nuls = False
         elif window.is_full:
             self._want = min(self._want * 2, len(self.open_record) + max_line_bytes)
@@ -255,9 +265,9 @@ class Tracked:
         ahead = self._ahead or self.cursor
         after = self._encoding.after_newline(window.raw, window.start, window.stop)
         if after < 0:
-            self._ahead = Cursor(ahead.offset + window.stop - window.start, window.tail(window.stop))
+            self._ahead = window.cursor(ahead.offset + window.stop - window.start, window.stop)
             return None
-        end = Cursor(ahead.offset + after - window.start, window.tail(after))
+        end = window.cursor(ahead.offset + after - window.start, after)
         self._ahead = None
         head = os.pread(self.fd or 0, max_line_bytes, self.cursor.offset)
         return self._block(head, 0, len(head), end, is_end=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opsbot.adapters.stores.sqlite.fault import damaged
 from opsbot.core.errors import StateError
+from opsbot.core.log import marker_of
 
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5000
@@ -54,7 +55,14 @@ TABLES = (
 )
 
 # What makes a database of version N one of version N + 1.
-UPGRADES = {1: ("ALTER TABLE checkpoint ADD COLUMN generation TEXT NOT NULL DEFAULT ''",)}
+UPGRADES = {
+    1: (
+        "ALTER TABLE checkpoint ADD COLUMN generation TEXT NOT NULL DEFAULT ''",
+        # The marker was the bytes themselves, a piece of a log: none of it must stay in the file.
+        "PRAGMA secure_delete = ON",
+        "UPDATE checkpoint SET marker = marker_of(marker)",
+    )
+}
 
 
 def open_database(path: Path | None, max_pages: int | None) -> sqlite3.Connection:
@@ -112,6 +120,7 @@ def _prepare(db: sqlite3.Connection, path: Path | None, max_pages: int | None) -
 def _bring_up(db: sqlite3.Connection, version: int) -> None:
     """Make the tables, or change those of an older opsbot, in one transaction."""
     statements = TABLES if version == 0 else [each for old in range(version, SCHEMA_VERSION) for each in UPGRADES[old]]
+    db.create_function("marker_of", 1, marker_of, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
     for statement in statements:
         db.execute(statement)
