@@ -481,9 +481,9 @@ async def test_listener_goes_on_from_the_positions_it_gives(log: Path) -> None:
         await resumed(tail, first["positions"])
         again = await next_record(tail)
 
-    lines = [each["line"] for each in before if "line" in each]
-    assert (lines, after["line"], again["line"]) == (["one", "two"], "three", "one")
-    assert again["key"] == before[0]["key"]
+    records = [each for each in before if "line" in each]
+    assert ([each["line"] for each in records], after["line"], again["line"]) == (["one", "two"], "three", "one")
+    assert again["key"] == records[0]["key"]
 
 
 async def test_listener_that_goes_takes_it_along(log: Path) -> None:
