@@ -95,12 +95,12 @@ class Replay:
         self._hooks.heard = self._hear
         self._schedule = Schedule({scene.name: scene}, self._hooks, store, self._clock, manners)
         daemon.committed = self._schedule.committed
-        self._listeners = listeners_of((scene,), scene.source)
-        self._watch = Watch(self._listeners, self._hooks, daemon, self._pair_key)
+        listeners = listeners_of((scene,), scene.source)
+        self._watch = Watch(listeners, self._hooks, daemon, self._pair_key, is_capped=False)
 
     def matcher(self) -> Matcher:
         """Compile the rules of the scene. Blocking."""
-        rules = [listener.rule for listener in self._listeners]
+        rules = [listener.rule for listener in self._watch.listeners]
         return matcher_for(rules, multiline=self._source.records(), encoding=self._source.encoding)
 
     async def read(self, path: Path, shown_path: str, matcher: Matcher) -> int:

@@ -25,7 +25,7 @@ def replay(config_path: Path, scene: str, file: Path) -> None:
     The operation, its rules and its settings are the real ones. Nothing is sent, no state is read or written, and the daemon may
     run meanwhile. Each message stands below the record that led to it, with its severity and whom it would have reached.
 
-    What differs from reality: messages are not grouped, superseded or slowed down, and open alerts are not repeated. Nobody
+    What differs from reality: messages are not grouped, superseded, capped or slowed down, open alerts are not repeated. Nobody
     answers. Programs are not run: they are shown, and the operation is told that they cannot be started. @every methods do not
     run. Since opsbot does not know when a record was written, each counts as one second later than the one before it, unless the
     partner signed it; timers fire in that time, and those that are set at the end of the log fire then.

@@ -366,6 +366,16 @@ async def test_unfinished_line_comes_whole_with_the_next_run(log: Path, tmp_path
     assert (first, second, third) == ((0, ["one"], ""), (0, ["half done"], ""), (1, [], ""))
 
 
+async def test_record_of_several_lines_is_whole_although_only_time_tells_that_it_is_over(log: Path, tmp_path: Path) -> None:
+    log.write_bytes("ok\n错误\nTraceback (most recent call last):\n  File x\nOSError: 满\n".encode("gb18030"))
+    options = ("--multiline", "python", "--encoding", "gb18030", "--no-follow", "--from-start", "--state", tmp_path / "state")
+    first = await run(log, "-e", "OSError", "--json", *options)
+    second = await run(log, *options)
+
+    assert [json.loads(line)["line"] for line in first[1]] == ["错误\nTraceback (most recent call last):\n  File x\nOSError: 满"]
+    assert (first[0], second) == (0, (1, [], ""))
+
+
 async def test_state_belongs_to_the_files_whatever_patterns_name_them(log: Path, tmp_path: Path) -> None:
     other = log.with_name("b.txt")
     options = ("--no-follow", "--from-start", "--state", tmp_path / "state")
