@@ -1,6 +1,7 @@
 """A runner that runs nothing: a test says which programs may be run and what they do."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Script:
         self.steps: list[str | float | asyncio.Event] = []
         self.exit_status = 0
         self.refusal = ""
+        self.complaint = ""
 
     def prints(self, *lines: str) -> Self:
         """Print lines."""
@@ -62,6 +64,11 @@ class Script:
     def exits(self, status: int) -> Self:
         """Exit with a status."""
         self.exit_status = status
+        return self
+
+    def complains(self, complaint: str) -> Self:
+        """Say something last on stderr, which only a pipe tells from what was printed."""
+        self.complaint = complaint
         return self
 
     def fails_to_start(self, refusal: str) -> Self:
@@ -114,10 +121,32 @@ class FakeProcess:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class FakePipe:
+    """A program that a FakeRunner runs and somebody listens to; a step of its script is a line."""
+
+    process: FakeProcess
+
+    @property
+    def exit_status(self) -> int:
+        """See `Pipe.exit_status`."""
+        return self.process.exit_status
+
+    @property
+    def last_words(self) -> str:
+        """See `Pipe.last_words`."""
+        return self.process.script.complaint
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """See `Pipe`."""
+        async for line in self.process:
+            yield f"{line}\n".encode()
+
+
 class FakeRunner:
     """Runs what a test foresaw, and refuses everything else.
 
-    `ran` is everything that was asked for, `unexpected` what the test said nothing about.
+    `ran` is everything that was asked for, `unexpected` what the test said nothing about, `said` what was written to pipes.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -126,6 +155,7 @@ class FakeRunner:
         self._scripts: dict[tuple[str, ...], list[Script]] = {}
         self._hanging: list[Script] = []
         self.ran: list[Run] = []
+        self.said: list[bytes] = []
         self.unexpected: list[tuple[str, ...]] = []
 
     def runs(self, *argv: str) -> Script:
@@ -136,6 +166,19 @@ class FakeRunner:
         script = Script()
         self._scripts.setdefault(argv, []).append(script)
         return script
+
+    @asynccontextmanager
+    async def pipe(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, said: bytes = b""
+    ) -> AsyncIterator["FakePipe"]:
+        """See `Runner.pipe`; what was `said` is only noted.
+
+        Raises:
+            UnexpectedRunError: the test said nothing about it.
+        """
+        self.said.append(said)
+        async with self.run(argv, env=env, timeout_s=math.inf) as process:
+            yield FakePipe(process)
 
     @property
     def is_hanging(self) -> bool:
