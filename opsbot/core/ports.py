@@ -284,7 +284,10 @@ class Pipe(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Stream stdout as it is. Who takes nothing makes the command wait; nothing is dropped."""
+        """Stream stdout as it is. Who takes nothing makes the command wait; nothing is dropped.
+
+        Waiting for the next piece may be given up and begun again.
+        """
         ...
 
 

@@ -176,3 +176,14 @@ async def test_pipe_to_a_program_that_is_not_there_names_it_without_its_argument
         await piped(stage.runner, ["opsbot-no-such-program", "--token", "s3cret"])
 
     assert "s3cret" not in str(caught.value)
+
+
+async def test_waiting_at_a_pipe_can_be_given_up_and_begun_again(stage: Stage) -> None:
+    async with stage.runner.pipe(stage.hangs("early")) as pipe, asyncio.timeout(10):
+        first = await anext(aiter(pipe))
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await anext(aiter(pipe))
+
+    assert first == b"early\n"
