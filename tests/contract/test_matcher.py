@@ -129,7 +129,7 @@ def test_record_that_somebody_else_made_is_searched_as_one(engine: Engine) -> No
 
 
 def test_record_that_no_rule_matches_gives_no_match(engine: Engine) -> None:
-    assert engine([Rule("x")]).search("a\nb").matches == ()
+    assert list(engine([Rule("x")]).search("a\nb").matches) == []
 
 
 def test_empty_record_is_a_record(engine: Engine) -> None:
@@ -197,6 +197,18 @@ def test_engine_finds_what_the_definition_says_in_random_blocks(name: str, rules
 
     scan = ENGINES[name]([Rule(rule, str(number)) for number, rule in enumerate(rules)]).scan(block)
     assert [(hit.rule, match.start, match.end, match.text) for match in scan.matches for hit in match.hits] == expected
+
+
+@given(rules=st.lists(st.sampled_from(PATTERNS), max_size=5), pieces=st.lists(PIECES, max_size=10))
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_engine_finds_what_the_definition_says_in_records_that_somebody_else_made(
+    name: str, rules: list[str], pieces: list[bytes]
+) -> None:
+    record = b"".join(pieces).decode("utf-8", "replace")
+    expected = [number for number, rule in enumerate(rules) if re.search(rule, record)]
+
+    scan = ENGINES[name]([Rule(rule, str(number)) for number, rule in enumerate(rules)]).search(record)
+    assert [hit.rule for match in scan.matches for hit in match.hits] == expected
 
 
 # Records of several lines
