@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsbot.adapters.matching.regex import RegexMatcher
@@ -237,14 +237,13 @@ def test_nothing_is_taken_after_a_lie() -> None:
     assert heard.feed(record("one", 0) + positions(a_position(4))) == []
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*a_position(0), "x"]), inner, max_size=6),
-    max_leaves=8,
-)
+SCALARS = st.sampled_from([None, True, -1, 0, 7, 2**64, 1.5, float("nan"), "", "gen1:7:a", "\ud800", "zz", "0a"])
+OBJECTS = st.dictionaries(st.sampled_from([*a_position(0), "reason", "lost_bytes"]), SCALARS, max_size=7)
+VALUES = SCALARS | st.lists(SCALARS | OBJECTS | st.lists(SCALARS, max_size=3), max_size=3)
 KEYS = ["positions", "forgotten", "gaps", "line", "key", "offset", "path"]
 
 
+@settings(deadline=None)
 @given(said=st.lists(st.binary(max_size=40) | st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=7), max_size=4))
 def test_whatever_is_said_the_daemon_lives(said: list[bytes | dict[str, Any]]) -> None:
     heard = a_remote()
@@ -314,3 +313,48 @@ def test_what_it_says_of_a_position_is_what_it_is_told_again() -> None:
     (batch,) = a_remote().feed(positions_line(told))
 
     assert batch.checkpoints == tuple(told)
+
+
+# A connection that breaks anywhere
+
+LOG = [f"{'日志' * (number % 3)}{number}" for number in range(12)]
+
+
+def honest(offset: int) -> bytes:
+    """What a remote says that follows LOG from an offset: two records at a time, each for two rules, then the position."""
+    said, at = b"", 0
+    for number, line in enumerate(LOG):
+        end = at + len(line.encode()) + 1
+        if at >= offset:
+            said += record(line, at, rule="a") + record(line, at, rule="b")
+        if end > offset and number % 2:
+            said += positions(a_position(end))
+        at = end
+    return said
+
+
+@settings(deadline=None)
+@given(cuts=st.lists(st.integers(0, len(honest(0))), max_size=6))
+def test_connection_that_breaks_anywhere_loses_and_repeats_nothing(cuts: list[int]) -> None:
+    committed: list[Checkpoint] = []
+    found: list[str] = []
+    for cut in [*cuts, None]:
+        said = honest(committed[-1].offset if committed else 0)
+        for batch in a_remote(committed).feed(said[:cut]):
+            found += texts([batch])[0]
+            committed += batch.checkpoints
+
+    assert found == LOG
+
+
+@settings(deadline=None)
+@given(cuts=st.lists(st.integers(0, len(honest(0))), max_size=6))
+def test_remote_that_cannot_go_on_and_begins_anew_repeats_nothing(cuts: list[int]) -> None:
+    committed: list[Checkpoint] = []
+    found: list[str] = []
+    for cut in [*cuts, None]:
+        for batch in a_remote(committed).feed(honest(0)[:cut]):
+            found += texts([batch])[0]
+            committed += [each for each in batch.checkpoints if not committed or each.offset > committed[-1].offset]
+
+    assert found == LOG

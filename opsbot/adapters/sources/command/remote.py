@@ -148,8 +148,7 @@ class Remote:
         """Note how far each content was consumed, and forget it with its last file."""
         for each in positions:
             self._files[each.device, each.inode] = each.generation
-            if each.generation:
-                self._covered[each.generation] = max(each.offset, self._covered.get(each.generation, 0))
+            self._covered[each.generation] = max(each.offset, self._covered.get(each.generation, 0))
         for identity in forgotten:
             self._files.pop(identity, None)
         if forgotten or len(self._covered) > 2 * MAX_FILES:

@@ -22,9 +22,11 @@ _log = structlog.get_logger(__name__)
 
 STOP_S = 4.5
 REASON_CHARS = 300
-REMOTE_START_S = 15.0
-PLAIN_START_S = 2.0
-"""So long a command may say nothing, and live, before it counts as running: most that fail do so at once."""
+GREETING_S = 60.0
+"""A `tail --json --resume` says at once that it is there; after so long without a word something is in its way."""
+
+SILENCE_S = 2.0
+"""So long any other command must live without a word to count as running: most that fail do so at once."""
 
 
 class Intake(Protocol):
@@ -150,10 +152,15 @@ class CommandSource:
 
     async def _first_sign(self, pipe: Pipe) -> bytes:
         """Wait until it says something, or lives for a while without a word."""
+        resumes = self._invocation.resumes
         try:
-            async with asyncio.timeout(REMOTE_START_S if self._invocation.is_protocol else PLAIN_START_S):
+            async with asyncio.timeout(GREETING_S if resumes else SILENCE_S):
                 return await anext(aiter(pipe))
         except TimeoutError:
+            if resumes:
+                raise SourceUnavailableError(
+                    f"{self._invocation.argv[0]} does not answer: {pipe.last_words or 'no word'}"
+                ) from None
             return b""
         except StopAsyncIteration:
             raise SourceUnavailableError(self._reason(pipe)) from None
