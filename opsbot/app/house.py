@@ -15,16 +15,14 @@ from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.journal.account_log import AccountLogFile
 from opsbot.adapters.process.runner import ProcessRunner
 from opsbot.adapters.rendering.qr import QrPng
-from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.tail import read_tail
 from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.app.channels import Surroundings, link_of
 from opsbot.app.insight import Insight
-from opsbot.app.matching import matcher_for
 from opsbot.app.outage import Alarm, Outage
-from opsbot.app.own_file import own_files
 from opsbot.app.preparation import prepare
 from opsbot.app.scenes import Cast, access_of, owner_route
+from opsbot.app.sources import make_source
 from opsbot.app.web import serve_pages
 from opsbot.config.model import Configuration
 from opsbot.core.access import Access
@@ -47,7 +45,7 @@ from opsbot.pipeline.parts import Parts
 from opsbot.pipeline.rendering import Renderer
 from opsbot.pipeline.schedule import Schedule
 from opsbot.pipeline.supervise import Attempt, supervise
-from opsbot.pipeline.watch import Listener, Watch, listeners_of
+from opsbot.pipeline.watch import Watch, listeners_of
 
 if TYPE_CHECKING:
     from opsbot.adapters.channels.local import LocalChannel
@@ -219,26 +217,11 @@ class House:
 
     async def _serve_source(self, name: str, attempt: Attempt) -> None:
         watch = self._watches[name]
-        async with await self._source(name, watch.listeners) as source:
+        rules = [listener.rule for listener in watch.listeners]
+        checkpoints = await self._store.checkpoints(name)
+        async with await make_source(name, self.configuration, rules, checkpoints, self._daemon.runner, self._clock) as source:
             self.parts.set("source", name, PartState.RUNNING)
             await watch.follow(source, attempt.lives)
-
-    async def _source(self, name: str, listeners: Sequence[Listener]) -> FileSource:
-        settings = self.configuration.sources[name]
-        rules, records, encoding = [listener.rule for listener in listeners], settings.records(), settings.encoding
-        return FileSource(
-            name,
-            str(settings.path),
-            await asyncio.to_thread(
-                matcher_for, rules, multiline=records, encoding=encoding, cache_dir=self.configuration.state_dir / "rules"
-            ),
-            await self._store.checkpoints(name),
-            read_from=settings.read_from,
-            multiline=records,
-            encoding=encoding,
-            clock=self._clock,
-            refused=await asyncio.to_thread(own_files, self.configuration),
-        )
 
     def _make_account_log(self) -> AccountLogFile | None:
         settings = self.configuration.log
@@ -252,6 +235,8 @@ class House:
 
     async def _tail(self, source: str, limit_bytes: int) -> File:
         settings = self.configuration.sources[source]
+        if settings.path is None:
+            raise CommandError(text("log_elsewhere", self.configuration.language, source=source))
         try:
             name, content = await asyncio.to_thread(read_tail, str(settings.path), limit_bytes, settings.encoding)
         except OSError as exc:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from glob import glob
@@ -36,7 +37,10 @@ def source_findings(configuration: Configuration, cast: Cast) -> Iterator[Findin
     own = own_files(configuration, _streams_of_the_daemon(configuration.state_dir))
     has_rules = False
     for name, settings in configuration.sources.items():
-        yield _source(name, settings.path, None if offsets is None else offsets.get(name, {}), own)
+        if settings.path is not None:
+            yield _source(name, settings.path, None if offsets is None else offsets.get(name, {}), own)
+        elif settings.command is not None:
+            yield _command(name, settings.command[0])
         listeners = listeners_of(tuple(cast.scenes.values()), name)
         has_rules |= bool(listeners)
         yield from _rules(name, settings, listeners)
@@ -72,6 +76,14 @@ def _source(name: str, path: Path, offsets: Offsets | None, own: Collection[Iden
     why_polled = silent({str(one.parent.resolve()) for one, _ in files.values()})
     said.append(f"polled: {why_polled}" if why_polled else "woken by inotify")
     return Finding(check, Level.OK, "; ".join(said))
+
+
+def _command(name: str, program: str) -> Finding:
+    check = f"source.{name}"
+    found = shutil.which(program)
+    if found is None:
+        return Finding(check, Level.FAIL, f"{program} is not installed, or may not be run", "install it, or put it on the PATH")
+    return Finding(check, Level.OK, f"{found}; run the command by hand: it must print, and ask for nothing")
 
 
 def _progress(sizes: Mapping[Identity, int], offsets: Offsets | None) -> str:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from opsbot.core.errors import CommandError
-from opsbot.core.ports import Process
+from opsbot.core.ports import Pipe, Process
 
 
 class SimulatedClock:
@@ -62,9 +62,24 @@ class NoRunner:
         job_id: str = "",  # noqa: ARG002
     ) -> AsyncIterator[Process]:
         """Refuse, as `Runner.run` does where a program is not there."""
-        self._shown(f"would run: {' '.join(argv)}")
-        raise CommandError(f"{argv[0]} is not run: this is a replay")
+        raise self._refusal(argv)
         yield  # what makes it a generator
+
+    @asynccontextmanager
+    async def pipe(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,  # noqa: ARG002
+        said: bytes = b"",  # noqa: ARG002
+    ) -> AsyncIterator[Pipe]:
+        """Refuse, as `run` does."""
+        raise self._refusal(argv)
+        yield
+
+    def _refusal(self, argv: Sequence[str]) -> CommandError:
+        self._shown(f"would run: {' '.join(argv)}")
+        return CommandError(f"{argv[0]} is not run: this is a replay")
 
 
 class NoPicture:

@@ -60,7 +60,13 @@ class Tally:
 
     def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
         """Count the records of the block that some rule matches."""
-        found = self.matcher.scan(block, is_end=is_end)
+        return self._counted(self.matcher.scan(block, is_end=is_end))
+
+    def search(self, record: str) -> Scan:
+        """Count a record that somebody else made, if some rule matches it."""
+        return self._counted(self.matcher.search(record))
+
+    def _counted(self, found: Scan) -> Scan:
         self.total += len(found.matches)
         for match in found.matches:
             for hit in match.hits:

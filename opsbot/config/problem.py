@@ -14,7 +14,7 @@ from opsbot.config.model import Configuration, LogSettings, NotificationSettings
 from opsbot.config.people import GrantSettings, PersonSettings, RoleSettings
 from opsbot.config.refusal import REFUSED, did_you_mean
 from opsbot.config.scene import SceneSettings
-from opsbot.config.source import NOT_YET, SourceSettings, StartSettings
+from opsbot.config.source import SourceSettings, StartSettings
 from opsbot.core.errors import Problem
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
@@ -125,7 +125,7 @@ def _words(detail: ErrorDetails, path: KeyPath, keys: Mapping[str, str]) -> tupl
     if kind == REFUSED:
         return context["reason"], context["allowed"]
     if kind in _UNKNOWN_KEY:
-        return _unknown_key(path, last, keys)
+        return _unknown_key(last, keys)
     if kind in _MISSING:
         return "is missing", keys.get(last, "")
     if kind in _MUST_BE:
@@ -136,9 +136,7 @@ def _words(detail: ErrorDetails, path: KeyPath, keys: Mapping[str, str]) -> tupl
     return _choice(detail) or (_own_words(detail), "")
 
 
-def _unknown_key(path: KeyPath, last: str, keys: Mapping[str, str]) -> tuple[str, str]:
-    if _fits(path, ("sources", "*", "command")):
-        return NOT_YET, "path: the path of a log, or a glob"
+def _unknown_key(last: str, keys: Mapping[str, str]) -> tuple[str, str]:
     nearest = get_close_matches(last, keys, n=1, cutoff=0.7)
     return f"unknown key{did_you_mean(nearest)}", ", ".join(keys)
 

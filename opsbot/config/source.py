@@ -1,9 +1,9 @@
 """`sources:`."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from opsbot.config.document import Document
 from opsbot.config.refusal import refusal
@@ -11,7 +11,7 @@ from opsbot.config.scalar import ResolvedPath
 from opsbot.config.settings import Settings
 from opsbot.core.log import Multiline
 
-NOT_YET = "is not in this version of opsbot"
+ONE_OF_TWO = "path: the path of a log or a glob, or command: [PROGRAM, ARGUMENT…]"
 
 
 class StartSettings(Settings):
@@ -44,15 +44,46 @@ _Word = Annotated[Literal["none", "python", "java"], BeforeValidator(_check_word
 _Start = Annotated[StartSettings, Tag("(mapping)")]
 
 
-class SourceSettings(Settings):
-    """The log files behind one path or glob; `read_from` counts only where there is no checkpoint."""
+def _check_argument(argument: str) -> str:
+    if "\0" in argument:
+        raise refusal("holds a zero byte", "text")
+    return argument
 
-    path: ResolvedPath = Field(description="the path of a log, or a glob")
+
+def _check_program(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if not argv or not argv[0].strip():
+        raise refusal("names no program", "[PROGRAM, ARGUMENT…]")
+    return argv
+
+
+Argv = Annotated[tuple[Annotated[str, AfterValidator(_check_argument)], ...], Field(strict=False), AfterValidator(_check_program)]
+
+
+class SourceSettings(Settings):
+    """The log files behind one path or glob, or what a command prints: one of the two.
+
+    `read_from` counts only for files, and only where there is no checkpoint.
+    """
+
+    path: ResolvedPath | None = None
+    command: Argv | None = None
     read_from: Literal["end", "beginning"] = "end"
     encoding: Literal["utf-8", "gb18030", "utf-16"] = "utf-8"
     multiline: Annotated[
         _Word | _Start, Discriminator(lambda value: "(mapping)" if isinstance(value, dict | Settings) else "(word)")
     ] = "none"
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> Self:
+        if self.path is not None and self.command is not None:
+            raise refusal("has both path and command", ONE_OF_TWO)
+        if self.path is None and self.command is None:
+            raise refusal("has neither path nor command", ONE_OF_TWO)
+        if self.command is not None and "read_from" in self.model_fields_set:
+            raise refusal("has read_from, which counts for files only", "--from-start in the command, if it is opsbot's tail")
+        if self.command is not None and self.encoding == "utf-16":
+            raise refusal("has encoding: utf-16, which is read from files only", "utf-8 or gb18030; iconv in the command")
+        return self
 
     def records(self) -> Multiline | None:
         """Say how lines become records; None: each line is one."""

@@ -97,6 +97,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "Rule {rule} on {source}: {n} more matches suppressed in the last {seconds} s.",
         "zh": "日志 {source} 的规则 {rule}：最近 {seconds} 秒内另有 {n} 条匹配未发送。",
     },
+    "log_elsewhere": {
+        "en": "The log {source} is not on this machine: a command prints it. Look at it where it is.",
+        "zh": "日志 {source} 不在本机，由命令读取。请到它所在的机器上查看。",
+    },
     "gap": {
         "en": "Log {path}: {lost} of it could not be read ({reason}).",
         "zh": "日志 {path}：有{lost}无法读取（{reason}）。",

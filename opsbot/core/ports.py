@@ -151,6 +151,14 @@ class Matcher(Protocol):
         """
         ...
 
+    def search(self, record: str) -> Scan:
+        r"""Ask all rules about one whole record that somebody else made of its lines and decoded.
+
+        It may hold `\n`; nothing is split, joined or waited for. Its one match, if any, goes from 0 to its length, and that
+        is `consumed`, in characters.
+        """
+        ...
+
     def figures(self) -> Sequence[RuleFigures]:
         """Say how each rule is searched, in the order of the rules. Called from any thread."""
         ...
@@ -262,6 +270,27 @@ class Process(Protocol):
         ...
 
 
+class Pipe(Protocol):
+    """A running command whose output is data: iterate over its stdout as bytes, in pieces as they come."""
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status, negative for a signal; only after the output has ended."""
+        ...
+
+    @property
+    def last_words(self) -> str:
+        """The last line on stderr that is not empty, as `Process` gives lines; "" while there is none."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Stream stdout as it is. Who takes nothing makes the command wait; nothing is dropped.
+
+        Waiting for the next piece may be given up and begun again.
+        """
+        ...
+
+
 class Runner(Protocol):
     """Carries out commands: argv only, never a shell."""
 
@@ -281,6 +310,19 @@ class Runner(Protocol):
 
         Raises:
             CommandError: the program is not there, may not be run, or `run_as` is not possible; the text says the mend.
+        """
+        ...
+
+    def pipe(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, said: bytes = b""
+    ) -> AbstractAsyncContextManager[Pipe]:
+        """Start a command that is listened to for as long as it likes, in a group and with an environment as `run` does.
+
+        `said` is written to its stdin, which stays open until the context is left: a command that waits for its end is
+        ended by it. Leaving the context ends the group as `run` does.
+
+        Raises:
+            CommandError: as in `run`.
         """
         ...
 

@@ -1,6 +1,8 @@
 """A runner that runs nothing: a test says which programs may be run and what they do."""
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ class Script:
         self.steps: list[str | float | asyncio.Event] = []
         self.exit_status = 0
         self.refusal = ""
+        self.complaint = ""
 
     def prints(self, *lines: str) -> Self:
         """Print lines."""
@@ -62,6 +65,11 @@ class Script:
     def exits(self, status: int) -> Self:
         """Exit with a status."""
         self.exit_status = status
+        return self
+
+    def complains(self, complaint: str) -> Self:
+        """Say something last on stderr, which only a pipe tells from what was printed."""
+        self.complaint = complaint
         return self
 
     def fails_to_start(self, refusal: str) -> Self:
@@ -114,10 +122,57 @@ class FakeProcess:
         return True
 
 
+class FakePipe:
+    """A program that a FakeRunner runs and somebody listens to; what a step of its script prints is a line."""
+
+    def __init__(self, script: Script, clock: Clock, hanging: list[Script]) -> None:
+        """Begin with the first step."""
+        self._script = script
+        self._clock = clock
+        self._hanging = hanging
+        self._steps = deque(script.steps)
+
+    @property
+    def exit_status(self) -> int:
+        """See `Pipe.exit_status`."""
+        if self._steps:
+            raise RuntimeError("the output has not ended yet")
+        return self._script.exit_status
+
+    @property
+    def last_words(self) -> str:
+        """See `Pipe.last_words`."""
+        return "" if self._steps else self._script.complaint
+
+    def __aiter__(self) -> Self:
+        """See `Pipe`."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Go on to the next line; a step that was given up is begun again."""
+        while self._steps:
+            step = self._steps[0]
+            if isinstance(step, asyncio.Event):
+                await self._hang(step)
+            else:
+                await self._clock.sleep(0 if isinstance(step, str) else step)
+            self._steps.popleft()
+            if isinstance(step, str):
+                return f"{step}\n".encode()
+        raise StopAsyncIteration
+
+    async def _hang(self, step: asyncio.Event) -> None:
+        self._hanging.append(self._script)
+        try:
+            await step.wait()
+        finally:
+            self._hanging.remove(self._script)
+
+
 class FakeRunner:
     """Runs what a test foresaw, and refuses everything else.
 
-    `ran` is everything that was asked for, `unexpected` what the test said nothing about.
+    `ran` is everything that was asked for, `unexpected` what the test said nothing about, `said` what was written to pipes.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -126,6 +181,7 @@ class FakeRunner:
         self._scripts: dict[tuple[str, ...], list[Script]] = {}
         self._hanging: list[Script] = []
         self.ran: list[Run] = []
+        self.said: list[bytes] = []
         self.unexpected: list[tuple[str, ...]] = []
 
     def runs(self, *argv: str) -> Script:
@@ -136,6 +192,36 @@ class FakeRunner:
         script = Script()
         self._scripts.setdefault(argv, []).append(script)
         return script
+
+    def _foreseen(self, run: Run) -> Script:
+        """Note the run and give what it does.
+
+        Raises:
+            CommandError: it shall not start.
+            UnexpectedRunError: the test said nothing about it.
+        """
+        self.ran.append(run)
+        scripts = self._scripts.get(run.argv)
+        if not scripts:
+            self.unexpected.append(run.argv)
+            raise UnexpectedRunError(f"ran {run.argv!r}, which the test did not foresee; foreseen: {sorted(self._scripts)!r}")
+        script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
+        if script.refusal:
+            raise CommandError(script.refusal)
+        return script
+
+    @asynccontextmanager
+    async def pipe(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, said: bytes = b""
+    ) -> AsyncIterator[FakePipe]:
+        """See `Runner.pipe`; what was `said` is only noted.
+
+        Raises:
+            UnexpectedRunError: the test said nothing about it.
+        """
+        self.said.append(said)
+        script = self._foreseen(Run(argv=tuple(argv), cwd=None, env=dict(env or {}), run_as="", timeout_s=math.inf, job_id=""))
+        yield FakePipe(script, self._clock, self._hanging)
 
     @property
     def is_hanging(self) -> bool:
@@ -158,13 +244,7 @@ class FakeRunner:
         Raises:
             UnexpectedRunError: the test said nothing about it.
         """
-        words = tuple(argv)
-        self.ran.append(Run(argv=words, cwd=cwd, env=dict(env or {}), run_as=run_as, timeout_s=timeout_s, job_id=job_id))
-        scripts = self._scripts.get(words)
-        if not scripts:
-            self.unexpected.append(words)
-            raise UnexpectedRunError(f"ran {words!r}, which the test did not foresee; foreseen: {sorted(self._scripts)!r}")
-        script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
-        if script.refusal:
-            raise CommandError(script.refusal)
+        script = self._foreseen(
+            Run(argv=tuple(argv), cwd=cwd, env=dict(env or {}), run_as=run_as, timeout_s=timeout_s, job_id=job_id)
+        )
         yield FakeProcess(script, self._clock, self._clock.monotonic_s() + timeout_s, self._hanging)

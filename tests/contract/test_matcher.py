@@ -118,6 +118,32 @@ def test_block_may_change_after_the_scan(engine: Engine) -> None:
     assert (match.start, match.end, match.text, match.hits) == (4, 7, "two", (Hit(0, {"rest": "wo"}),))
 
 
+def test_record_that_somebody_else_made_is_searched_as_one(engine: Engine) -> None:
+    record = "Traceback:\n  日志\nKeyError: 'x'"
+    rules = [Rule("^Key"), Rule("(?s)Trace.*(?P<error>Key)Error"), Rule("日"), Rule(r"\AKey"), Rule(":$"), Rule("'$")]
+    scan = engine(rules).search(record)
+
+    (match,) = scan.matches
+    assert (match.start, match.end, match.text, scan.consumed) == (0, len(record), record, len(record))
+    assert match.hits == (Hit(1, {"error": "Key"}), Hit(2), Hit(5))
+
+
+def test_record_that_no_rule_matches_gives_no_match(engine: Engine) -> None:
+    assert list(engine([Rule("x")]).search("a\nb").matches) == []
+
+
+def test_empty_record_is_a_record(engine: Engine) -> None:
+    assert [match.hits for match in engine([Rule("^$")]).search("").matches] == [(Hit(0),)]
+
+
+def test_records_that_were_searched_count_as_matches(engine: Engine) -> None:
+    matcher = engine([Rule("a"), Rule("b")])
+    matcher.search("a")
+    matcher.search("a b")
+
+    assert [figures.matches for figures in matcher.figures()] == [2, 1]
+
+
 PATTERNS = [
     "",
     "a",
@@ -171,6 +197,18 @@ def test_engine_finds_what_the_definition_says_in_random_blocks(name: str, rules
 
     scan = ENGINES[name]([Rule(rule, str(number)) for number, rule in enumerate(rules)]).scan(block)
     assert [(hit.rule, match.start, match.end, match.text) for match in scan.matches for hit in match.hits] == expected
+
+
+@given(rules=st.lists(st.sampled_from(PATTERNS), max_size=5), pieces=st.lists(PIECES, max_size=10))
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_engine_finds_what_the_definition_says_in_records_that_somebody_else_made(
+    name: str, rules: list[str], pieces: list[bytes]
+) -> None:
+    record = b"".join(pieces).decode("utf-8", "replace")
+    expected = [number for number, rule in enumerate(rules) if re.search(rule, record)]
+
+    scan = ENGINES[name]([Rule(rule, str(number)) for number, rule in enumerate(rules)]).search(record)
+    assert [hit.rule for match in scan.matches for hit in match.hits] == expected
 
 
 # Records of several lines

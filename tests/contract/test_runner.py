@@ -26,6 +26,9 @@ class Stage(Protocol):
     def hangs(self, *lines: str) -> Sequence[str]:
         """Arrange a program that prints lines and never ends; gives its argv."""
 
+    def complains(self, complaint: str, exit_status: int) -> Sequence[str]:
+        """Arrange a program that says something on stderr and exits; gives its argv."""
+
 
 class RealStage:
     def __init__(self) -> None:
@@ -36,6 +39,9 @@ class RealStage:
 
     def hangs(self, *lines: str) -> Sequence[str]:
         return ["sh", "-c", 'for line in "$@"; do printf "%s\\n" "$line"; done; exec sleep 60', "sh", *lines]
+
+    def complains(self, complaint: str, exit_status: int) -> Sequence[str]:
+        return ["sh", "-c", 'echo "$1" >&2; exit $0', str(exit_status), complaint]
 
 
 class FakeStage:
@@ -53,6 +59,11 @@ class FakeStage:
     def hangs(self, *lines: str) -> Sequence[str]:
         argv = self._new()
         self._fake.runs(*argv).prints(*lines).hangs()
+        return argv
+
+    def complains(self, complaint: str, exit_status: int) -> Sequence[str]:
+        argv = self._new()
+        self._fake.runs(*argv).complains(complaint).exits(exit_status)
         return argv
 
     def _new(self) -> Sequence[str]:
@@ -135,3 +146,44 @@ async def test_program_that_is_not_there_is_named_without_its_arguments(stage: S
         await lines_of(stage.runner, ["opsbot-no-such-program", "--token", "s3cret"])
 
     assert "s3cret" not in str(caught.value)
+
+
+async def piped(runner: Runner, argv: Sequence[str]) -> bytes:
+    async with runner.pipe(argv) as pipe, asyncio.timeout(10):
+        return b"".join([chunk async for chunk in pipe])
+
+
+async def test_pipe_gives_what_is_printed_as_bytes(stage: Stage) -> None:
+    assert await piped(stage.runner, stage.prints("one", "", "三 three")) == "one\n\n三 three\n".encode()
+
+
+async def test_pipe_keeps_the_complaint_apart_from_what_is_printed(stage: Stage) -> None:
+    async with stage.runner.pipe(stage.complains("no route", 255)) as pipe, asyncio.timeout(10):
+        printed = [chunk async for chunk in pipe]
+
+    assert (printed, pipe.exit_status, pipe.last_words) == ([], 255, "no route")
+
+
+async def test_pipe_gives_what_is_printed_before_the_program_ends(stage: Stage) -> None:
+    async with stage.runner.pipe(stage.hangs("early")) as pipe, asyncio.timeout(10):
+        first = await anext(aiter(pipe))
+
+    assert first == b"early\n"
+
+
+async def test_pipe_to_a_program_that_is_not_there_names_it_without_its_arguments(stage: Stage) -> None:
+    with pytest.raises(CommandError, match="opsbot-no-such-program") as caught:
+        await piped(stage.runner, ["opsbot-no-such-program", "--token", "s3cret"])
+
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_waiting_at_a_pipe_can_be_given_up_and_begun_again(stage: Stage) -> None:
+    async with stage.runner.pipe(stage.hangs("early")) as pipe, asyncio.timeout(10):
+        first = await anext(aiter(pipe))
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await anext(aiter(pipe))
+
+    assert first == b"early\n"

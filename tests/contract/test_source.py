@@ -1,6 +1,8 @@
 """What every source promises (`opsbot.core.ports.Source`)."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -9,10 +11,13 @@ import pytest
 
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.matching.regex import RegexMatcher
+from opsbot.adapters.process.runner import ProcessRunner
+from opsbot.adapters.sources.command.source import CommandSource
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.core.log import Batch, Checkpoint, Record, Rule
 from opsbot.core.ports import Source
 from opsbot.testing.source import FakeLog, FakeSource
+from tests.peers import remote_tail
 
 PATIENCE_S = 10.0
 
@@ -38,12 +43,21 @@ class RealLog:
         return FileSource("app", str(self.path), matcher, checkpoints, clock=SystemClock(), read_from="beginning")
 
 
+class RemoteLog(RealLog):
+    """A log that is followed by a partner's `tail --json`, in a child process."""
+
+    def source(self, checkpoints: Sequence[Checkpoint] = (), rules: Sequence[Rule] = (Rule.every_line(),)) -> Source:
+        argv = (sys.executable, "-S", remote_tail.__file__, "tail", "--json", str(self.path))
+        runner = ProcessRunner(os.environ)
+        return CommandSource("app", argv, RegexMatcher(rules), checkpoints, runner=runner, clock=SystemClock())
+
+
 class LogInMemory(FakeLog):
     def source(self, checkpoints: Sequence[Checkpoint] = (), rules: Sequence[Rule] = (Rule.every_line(),)) -> Source:
         return FakeSource("app", self, RegexMatcher(rules), checkpoints, SystemClock())
 
 
-MAKERS: dict[str, Callable[[Path], Log]] = {"fake": lambda _: LogInMemory(), "file": RealLog}
+MAKERS: dict[str, Callable[[Path], Log]] = {"fake": lambda _: LogInMemory(), "file": RealLog, "command": RemoteLog}
 
 
 @pytest.fixture(params=sorted(MAKERS))

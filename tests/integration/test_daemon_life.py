@@ -15,6 +15,7 @@ from opsbot.app import daemon
 from opsbot.app.house import House
 from opsbot.config.load import load
 from opsbot.config.model import Configuration
+from opsbot.core.context import PartState
 from opsbot.core.errors import StateError
 
 WITHIN_S = 20.0
@@ -136,9 +137,11 @@ async def test_new_configuration_that_cannot_start_is_given_up_for_the_old_one(s
 
 
 async def test_log_is_read_in_the_encoding_and_the_records_that_are_configured(chinese: Configuration) -> None:
-    log = chinese.sources["app"].path
+    log = Path(str(chinese.sources["app"].path))
     async with living(chinese, lambda: None) as life, asyncio.timeout(WITHIN_S):
-        watch = life.houses[0].insight.watches["app"]
+        watch, parts = life.houses[0].insight.watches["app"], life.houses[0].parts
+        while ("source", PartState.RUNNING) not in [(part.kind, part.state) for part in parts.all()]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # what is written before its first look is history
         await asyncio.to_thread(log.write_bytes, b"\xfe\xff" + "1 登录\n失败\n1 next\n".encode("utf-16-be"))
         while not watch.standing().records:  # noqa: ASYNC110 a counter wakes nobody
             await asyncio.sleep(0.01)

@@ -393,6 +393,9 @@ class CountingMatcher:
         self.scanned.release()
         return self._matcher.scan(block, is_end=is_end)
 
+    def search(self, record: str) -> Scan:
+        return self._matcher.search(record)
+
     def figures(self) -> Sequence[RuleFigures]:
         return self._matcher.figures()
 

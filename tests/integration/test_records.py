@@ -211,6 +211,9 @@ class Hesitant:
         self.sizes.append(len(block))
         return Scan((), len(block) if is_end else 0)
 
+    def search(self, record: str) -> Scan:
+        return Scan((), len(record))
+
     def figures(self) -> Sequence[RuleFigures]:
         return ()
 
@@ -673,6 +676,9 @@ def test_million_empty_lines_take_little_memory(log: Path, multiline: Multiline 
         def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
             sizes.append(len(block))
             return self.inner.scan(block, is_end=is_end)
+
+        def search(self, record: str) -> Scan:
+            return self.inner.search(record)
 
         def figures(self) -> Sequence[RuleFigures]:
             return self.inner.figures()

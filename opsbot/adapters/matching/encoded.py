@@ -34,6 +34,10 @@ class EncodedMatcher:
         matches = [replace(match, start=walk.start(match.start), end=walk.end(match.end)) for match in scan.matches]
         return replace(scan, matches=matches, consumed=len(data) if scan.consumed == len(text) else walk.start(scan.consumed))
 
+    def search(self, record: str) -> Scan:
+        """Ask the rules about one record; see `opsbot.core.ports.Matcher`."""
+        return self._inner.search(record)
+
     def figures(self) -> Sequence[RuleFigures]:
         """See `opsbot.core.ports.Matcher`."""
         return self._inner.figures()

@@ -64,6 +64,25 @@ class EngineMatcher:
             wanted.setdefault(span, set()).update(everywhere)
         return self._decide(wanted, layout.consumed)
 
+    def search(self, record: str) -> Scan:
+        """Ask the rules about one record; see `opsbot.core.ports.Matcher`."""
+        whole = Span(0, len(record), len(record), record)
+        return self._decide({whole: self._wanted_in(record)}, len(record))
+
+    def _wanted_in(self, record: str) -> set[int]:
+        """Collect which rules may match in a record; engines know lines, so that one with a line end inside is for all rules."""
+        try:
+            block = record.encode() + b"\n"
+        except UnicodeEncodeError:
+            block = b""
+        if not block or "\n" in record or "\r" in record:
+            return set(range(len(self._matches)))
+        wanted = set(self._plan.everywhere)
+        for engine in self._plan.engines:
+            for _, number in engine.candidates(block):
+                wanted.update(self._plan.stands_for.get(number, (number,)))
+        return wanted
+
     def figures(self) -> Sequence[RuleFigures]:
         """Say how each rule is searched; see `opsbot.core.ports.Matcher`."""
         return [

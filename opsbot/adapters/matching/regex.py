@@ -35,6 +35,13 @@ class RegexMatcher:
         places = _Places(data, ranges)
         return Scan(self._matches(places, records, hits), len(data) if taken == len(lines) else places.of_line(taken))
 
+    def search(self, record: str) -> Scan:
+        """Ask all rules about one record; see `opsbot.core.ports.Matcher`."""
+        hits = tuple(Hit(n, groups_of(found)) for n, search in enumerate(self._searches) if (found := search(record)))
+        for hit in hits:
+            self._counts[hit.rule] += 1
+        return Scan((Match(0, len(record), record, hits),) if hits else (), len(record))
+
     def figures(self) -> Sequence[RuleFigures]:
         """See `opsbot.core.ports.Matcher`."""
         return [

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from opsbot.adapters.process.identity import Identity, environment, identity
+from opsbot.adapters.process.pipe import RunningPipe, close_all, open_pipe
 from opsbot.adapters.process.refusal import refusal, start_refusal
 from opsbot.adapters.process.running import RunningProcess
+from opsbot.adapters.process.stream import LineStream
 from opsbot.core.catalogue import Language
 
 JOB_NAME = "OPSBOT_JOB"
@@ -38,42 +40,62 @@ class ProcessRunner:
         run_as: str = "",
         timeout_s: float,
         job_id: str = "",
-    ) -> AsyncIterator[RunningProcess]:
+    ) -> AsyncIterator[RunningProcess[str]]:
         """See `Runner.run`."""
         other = await self._identity(argv[0], run_as) if run_as else None
         tags = {RUN_NAME: secrets.token_hex(8)} | ({JOB_NAME: job_id} if job_id else {})
         variables = environment(self._environ, env or {}, tags, other)
         read_fd, write_fd = os.pipe()
         os.set_blocking(read_fd, False)
-        process = RunningProcess(read_fd, timeout_s, f"{RUN_NAME}={tags[RUN_NAME]}")
+        process = RunningProcess(read_fd, timeout_s, f"{RUN_NAME}={tags[RUN_NAME]}", LineStream())
         try:
             try:
-                await self._start(process, argv, cwd, variables, other, write_fd)
+                await self._start(process, argv, cwd, variables, other, (asyncio.subprocess.DEVNULL, write_fd, write_fd))
             finally:
                 os.close(write_fd)
             yield process
         finally:
             await process.aclose()
 
+    @asynccontextmanager
+    async def pipe(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, said: bytes = b""
+    ) -> AsyncIterator[RunningPipe]:
+        """See `Runner.pipe`."""
+        tags = {RUN_NAME: secrets.token_hex(8)}
+        variables = environment(self._environ, env or {}, tags, None)
+        try:
+            pipe, fds = open_pipe(f"{RUN_NAME}={tags[RUN_NAME]}", said)
+        except OSError as exc:
+            raise start_refusal(exc, argv[0], None, self._language) from exc
+        try:
+            try:
+                await self._start(pipe.process, argv, None, variables, None, fds)
+            finally:
+                close_all(fds)
+            yield pipe
+        finally:
+            await pipe.aclose()
+
     async def _start(
         self,
-        process: RunningProcess,
+        process: asyncio.SubprocessProtocol,
         argv: Sequence[str],
         cwd: str | None,
         variables: Mapping[str, str],
         other: Identity | None,
-        write_fd: int,
+        fds: tuple[int, int, int],
     ) -> None:
         if other is not None:
             with suppress(OSError):  # lets a script write to /dev/stderr, which opens the pipe anew
-                os.fchown(write_fd, other.uid, other.gid)
+                os.fchown(fds[2], other.uid, other.gid)
         try:
             await asyncio.get_running_loop().subprocess_exec(
                 lambda: process,
                 *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=write_fd,
-                stderr=write_fd,
+                stdin=fds[0],
+                stdout=fds[1],
+                stderr=fds[2],
                 cwd=cwd if other is None else cwd or other.cwd,
                 env=variables,
                 start_new_session=True,

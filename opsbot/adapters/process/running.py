@@ -1,16 +1,16 @@
 """A program while it runs: its lines, its end, and how it is ended."""
 
 import asyncio
+import math
 import os
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Self, cast
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 import structlog
 
-from opsbot.adapters.process.stream import LineStream
 from opsbot.adapters.process.survivor import are_gone, group_lives, kill_tagged
 
 log = structlog.get_logger(__name__)
@@ -27,22 +27,37 @@ POLL_FIRST_S = 0.002
 POLL_MAX_S = 0.1
 SWEEPS = 5
 
+Piece = TypeVar("Piece")
 
-class RunningProcess(asyncio.SubprocessProtocol):
+
+class Stream(Protocol[Piece]):
+    """Makes pieces (lines, say) of bytes that come as they like."""
+
+    def feed(self, chunk: bytes) -> list[Piece]:
+        """Give the pieces that this chunk ends."""
+        ...
+
+    def end(self) -> list[Piece]:
+        """Give what is left."""
+        ...
+
+
+class RunningProcess(asyncio.SubprocessProtocol, Generic[Piece]):
     """Reads a pipe of our own, not asyncio's: asyncio's end of process waits for whoever else holds the pipe.
 
-    The reader stops while QUEUE_LINES wait, so that a flood stops at the program and not in our memory.
+    The reader stops while `queued` pieces wait, so that a flood stops at the program and not in our memory.
     """
 
-    def __init__(self, read_fd: int, timeout_s: float, tag: str) -> None:
+    def __init__(self, read_fd: int, timeout_s: float, tag: str, stream: Stream[Piece], queued: int = QUEUE_LINES) -> None:
         """Own `read_fd` (non-blocking) from now on; `tag` is in the program's environment and in no other's."""
         self.timed_out = False
         self._fd = read_fd
         self._timeout_s = timeout_s
         self._tag = tag
         self._loop = asyncio.get_running_loop()
-        self._stream = LineStream()
-        self._lines: deque[str] = deque()
+        self._stream = stream
+        self._queued = queued
+        self._pieces: deque[Piece] = deque()
         self._news = asyncio.Event()
         self._ended = False
         self._is_left = False
@@ -63,17 +78,17 @@ class RunningProcess(asyncio.SubprocessProtocol):
         """See `Process`."""
         return self
 
-    async def __anext__(self) -> str:
-        """Wait for the next line."""
-        while not self._lines:
+    async def __anext__(self) -> Piece:
+        """Wait for the next piece."""
+        while not self._pieces:
             if self._ended:
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
-        line = self._lines.popleft()
-        if len(self._lines) <= QUEUE_LINES // 2:
+        piece = self._pieces.popleft()
+        if len(self._pieces) <= self._queued // 2:
             self._read_on()
-        return line
+        return piece
 
     # What asyncio calls
 
@@ -81,7 +96,8 @@ class RunningProcess(asyncio.SubprocessProtocol):
         """Note that the program runs."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
         self._pid = self._transport.get_pid()
-        self._timers.append(self._loop.call_later(self._timeout_s, self._time_is_over))
+        if self._timeout_s < math.inf:
+            self._timers.append(self._loop.call_later(self._timeout_s, self._time_is_over))
         self._read_on()
 
     def process_exited(self) -> None:
@@ -113,12 +129,12 @@ class RunningProcess(asyncio.SubprocessProtocol):
         except BlockingIOError:
             return 0
         if not self._is_left:
-            self._lines += self._stream.feed(chunk)
+            self._pieces += self._stream.feed(chunk)
         if not chunk:
             self._close_pipe()
             if self._exit_status is not None:
                 self.end()
-        elif len(self._lines) >= QUEUE_LINES:
+        elif len(self._pieces) >= self._queued:
             self._pause()
         self._news.set()
         return len(chunk)
@@ -135,7 +151,7 @@ class RunningProcess(asyncio.SubprocessProtocol):
             return
         self._close_pipe()
         if not self._is_left:
-            self._lines += self._stream.end()
+            self._pieces += self._stream.end()
         self._ended = True
         self._forget_timers()
         self._news.set()
@@ -166,7 +182,7 @@ class RunningProcess(asyncio.SubprocessProtocol):
     def _discard(self) -> None:
         """Read on for nobody: a program that says something while it cleans up must not die of a closed pipe."""
         self._is_left = True
-        self._lines.clear()
+        self._pieces.clear()
         if self._transport is not None:
             self._read_on()
 

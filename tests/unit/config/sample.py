@@ -22,6 +22,7 @@ SMALL: dict[str, object] = {
     "sources": {
         "s": {"path": "*.log", "read_from": "end", "encoding": "utf-16", "multiline": "none"},
         "m": {"path": "m.log", "multiline": {"start": "^x", "timeout_s": 2, "max_lines": 3}},
+        "c": {"command": ["ssh", "h"]},
     },
     "operation_dirs": ["ops"],
     "operations": {

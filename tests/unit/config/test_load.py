@@ -26,6 +26,7 @@ TOP_KEYS = (
 )
 WECHATY_KEYS = "kind, endpoint, token, token_file, tls, tls_ca_file, dangerously_plaintext_gateway, account, max_risk"
 NAME = "1 to 64 letters (Chinese too), digits, and . _ -"
+ORIGIN = "path: the path of a log or a glob, or command: [PROGRAM, ARGUMENT…]"
 RECIPIENT = "PERSON@CHANNEL or room:ROOM@CHANNEL"
 PLAINTEXT = "true, or dangerously_plaintext_gateway: true"
 ADDRESS = "HOST:PORT, such as 127.0.0.1:8010 or [::1]:8010"
@@ -175,13 +176,22 @@ BAD = {
         "3: people.bob.ids.phone: is on an outgoing-only channel, where nobody has an id; ids on channels that listen",
     ],
     # sources
-    PAGE + "sources: {b: {}}\n": ["4: sources.b.path: is missing; the path of a log, or a glob"],
+    PAGE + "sources: {b: {}}\n": [f"4: sources.b: has neither path nor command; {ORIGIN}"],
+    PAGE + "sources: {b: {read_from: end}}\n": [f"4: sources.b: has neither path nor command; {ORIGIN}"],
+    PAGE + "sources:\n  b:\n    path: x\n    command: [y]\n": [f"5: sources.b: has both path and command; {ORIGIN}"],
+    PAGE + "sources: {b: {command: [ssh], read_from: end}}\n": [
+        "4: sources.b: has read_from, which counts for files only; --from-start in the command, if it is opsbot's tail"
+    ],
+    PAGE + "sources: {b: {command: [ssh], encoding: utf-16}}\n": [
+        "4: sources.b: has encoding: utf-16, which is read from files only; utf-8 or gb18030; iconv in the command"
+    ],
+    PAGE + "sources: {b: {command: ssh}}\n": ["4: sources.b.command: must be a list, not text; [ONE, TWO]"],
+    PAGE + "sources: {b: {command: []}}\n": ["4: sources.b.command: names no program; [PROGRAM, ARGUMENT…]"],
+    PAGE + "sources: {b: {command: [' ', x]}}\n": ["4: sources.b.command: names no program; [PROGRAM, ARGUMENT…]"],
+    PAGE + "sources: {b: {command: [tail, -n, 10]}}\n": ["4: sources.b.command[2]: must be text, not a number; put it in quotes"],
+    PAGE + 'sources: {b: {command: [x, "a\\0b"]}}\n': ["4: sources.b.command[1]: holds a zero byte; text"],
     PAGE + "sources: {b: {path: x, read_from: top}}\n": [
         "4: sources.b.read_from: has a value that is not allowed; end or beginning"
-    ],
-    PAGE + "sources: {b: {command: [ssh, host]}}\n": [
-        "4: sources.b.command: is not in this version of opsbot; path: the path of a log, or a glob",
-        "4: sources.b.path: is missing; the path of a log, or a glob",
     ],
     PAGE + "sources: {b: {path: x, multiline: ruby}}\n": [
         "4: sources.b.multiline: has a value that is not allowed; none, python, java, or {start: REGEX}"
