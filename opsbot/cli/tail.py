@@ -8,7 +8,7 @@ import re
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +114,7 @@ def tail(  # noqa: PLR0913 a parameter per option
 
     _refuse_contradictions(as_json=as_json, counts=counts, resume=resume, has_state=state_dir is not None)
     plan = Plan(
-        patterns=tuple(map(_absolute, patterns)),
+        patterns=_plain(patterns),
         rules=rules_of(expressions, rule_files) or (Rule.every_line(),),
         multiline=_multiline(multiline),
         encoding=encoding,
@@ -239,6 +239,20 @@ def _refuse_contradictions(*, as_json: bool, counts: bool, resume: bool, has_sta
     if sys.stdout is None or (resume and sys.stdin is None):
         # Whatever is opened next would get its place.
         raise click.UsageError("standard input and output must be open")
+
+
+def _plain(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Resolve the patterns, without the compressed files that a shell found: they are rotations and no logs of their own."""
+    from opsbot.adapters.sources.file.place import COMPRESSED  # noqa: PLC0415
+
+    absolute = [_absolute(pattern) for pattern in patterns]
+    for path in absolute:
+        if path.endswith(COMPRESSED):
+            complain(f"{path}: compressed; left out")
+    plain = tuple(path for path in absolute if not path.endswith(COMPRESSED))
+    if not plain:
+        raise click.UsageError("there is nothing to read but compressed files; zcat reads them")
+    return plain
 
 
 def _absolute(pattern: str) -> str:

@@ -156,6 +156,14 @@ async def test_file_whose_name_looks_like_a_pattern_is_found(tmp_path: Path) -> 
     assert await run(tmp_path / "a[1].log", "--no-follow") == (0, [f"{tmp_path}/a[1].log: one"], "")
 
 
+async def test_compressed_rotations_that_a_shell_names_are_left_out_and_that_is_said(log: Path) -> None:
+    append(log, "one")
+    compressed = log.with_name("app.log.2.gz")
+    compressed.touch()
+
+    assert await run(log, compressed, "--no-follow") == (0, ["one"], f"opsbot tail: {compressed}: compressed; left out\n")
+
+
 async def test_file_that_is_not_there_is_an_error_and_the_others_are_read(log: Path) -> None:
     append(log, "one")
     status, lines, complaints = await run(log, log.with_name("none.log"), "--no-follow")

@@ -19,7 +19,7 @@ _ROTATED = (
 )
 _COUNTED = re.compile(r"\.(\d{1,4})(?:\.[A-Za-z]\w*)?$")
 _MAGIC = re.compile(r"[*?[]")
-_COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
+COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
 _NAMES_KEPT = 50_000
 
 
@@ -135,7 +135,7 @@ class Place:
         return self._names[name]
 
     def _classify(self, name: str) -> tuple[str, bool] | None:
-        if name.endswith(_COMPRESSED) and not self._file.endswith(_COMPRESSED):
+        if name.endswith(COMPRESSED) and not self._file.endswith(COMPRESSED):
             return None
         is_hidden = name.startswith(".") and not self._file.startswith(".") and not self._only
         is_matched = bool(self._matches(name)) and not is_hidden
