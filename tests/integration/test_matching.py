@@ -96,6 +96,17 @@ def test_process_that_searches_comes_back_after_it_was_killed() -> None:
         assert process.search("nothing", "here") is None
 
 
+def test_process_that_somebody_killed_does_not_make_a_rule_slow() -> None:
+    with SearchProcess() as process:
+        process.search("x", "x")
+        child = process._child  # noqa: SLF001 what the test is about
+        assert child is not None
+        child.kill()
+        child.wait()
+
+        assert process.search("x", "x") == {}
+
+
 def test_dangerous_rule_captures_as_any_other() -> None:
     search = Search([Rule("(?P<all>(?:a|b|ab)+)!")])
 

@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import select
+import signal
 import subprocess  # noqa: TID251 the runner belongs to the event loop; this waits in a reader's thread
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ from opsbot.core.log import Rule
 CPU_BUDGET_S = 0.25
 _PATIENCE_S = 60.0
 """The process counts its own time; so long it may be kept from working at all."""
+_LAST_WORDS_S = 0.1
+_ATTEMPTS = 2
 
 
 class TooSlowError(Exception):
@@ -63,7 +66,7 @@ def groups_of(found: re.Match[str]) -> Mapping[str, str]:
 
 
 class SearchProcess:
-    """A process that searches; started when it is first needed, and again after it was killed."""
+    """A process that searches; started when it is first needed, and again after it ended."""
 
     def __init__(self, cpu_budget_s: float = CPU_BUDGET_S) -> None:
         """Start nothing yet."""
@@ -76,26 +79,23 @@ class SearchProcess:
         Raises:
             TooSlowError: it took longer than `cpu_budget_s` of a core.
         """
-        child = self._child = self._child or self._start()
-        if child.stdin is None or child.stdout is None:
-            raise TooSlowError
-        try:
-            child.stdin.write(json.dumps([pattern, text]).encode() + b"\n")
-            child.stdin.flush()
-            is_answered = bool(select.select([child.stdout], [], [], _PATIENCE_S)[0])
-            answer = child.stdout.readline() if is_answered else b""
-        except OSError:
-            answer = b""
-        if not answer:
+        question = json.dumps([pattern, text]).encode() + b"\n"
+        for _ in range(_ATTEMPTS):
+            child = self._child = self._child or self._start()
+            if answer := _ask(child, question):
+                groups: Mapping[str, str] | None = json.loads(answer)
+                return groups
             self.close()
-            raise TooSlowError
-        groups: Mapping[str, str] | None = json.loads(answer)
-        return groups
+            if child.returncode == -signal.SIGVTALRM:
+                raise TooSlowError
+        raise TooSlowError  # it is killed again and again, or is not let to work at all
 
     def close(self) -> None:
         """End the process."""
         child, self._child = self._child, None
         if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_LAST_WORDS_S)  # its timer may just have ended it: that tells why
             child.kill()
             with contextlib.suppress(OSError):
                 child.communicate()
@@ -109,8 +109,14 @@ class SearchProcess:
         self.close()
 
     def __del__(self) -> None:
-        """Leave no process behind."""
-        self.close()
+        """Let the process end, without waiting for it: this may be the event loop."""
+        child = self._child
+        if child is not None and child.stdin is not None and child.stdout is not None:
+            child.kill()
+            with contextlib.suppress(OSError):
+                child.stdin.close()
+                child.stdout.close()
+            child.returncode = child.poll() or -signal.SIGKILL
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 this interpreter and a file of ours
@@ -118,4 +124,18 @@ class SearchProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={},
+            start_new_session=True,  # Ctrl-C is for the daemon
         )
+
+
+def _ask(child: "subprocess.Popen[bytes]", question: bytes) -> bytes:
+    """Give the answer, b"" when there is none."""
+    if child.stdin is None or child.stdout is None:
+        return b""
+    try:
+        child.stdin.write(question)
+        child.stdin.flush()
+        is_answered = bool(select.select([child.stdout], [], [], _PATIENCE_S)[0])
+        return child.stdout.readline() if is_answered else b""
+    except OSError:
+        return b""

@@ -14,7 +14,6 @@ def main(budget_s: float) -> None:
     """Answer until the input ends."""
     # The timer counts this process's own work, so that a busy machine makes nothing look slow; its signal kills.
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon
     for line in sys.stdin:
         pattern, text = json.loads(line)
         compiled = re.compile(pattern)
