@@ -21,7 +21,7 @@ from opsbot.core.log import Rule
 CPU_BUDGET_S = 0.25
 _PATIENCE_S = 60.0
 """The process counts its own time; so long it may be kept from working at all."""
-_LAST_WORDS_S = 0.1
+_LAST_WORDS_S = 1.0
 _ATTEMPTS = 2
 
 
@@ -94,11 +94,10 @@ class SearchProcess:
         """End the process."""
         child, self._child = self._child, None
         if child is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(_LAST_WORDS_S)  # its timer may just have ended it: that tells why
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                child.communicate(timeout=_LAST_WORDS_S)  # it ends when its input does
             child.kill()
-            with contextlib.suppress(OSError):
-                child.communicate()
+            child.wait()
 
     def __enter__(self) -> Self:
         """Do nothing."""
