@@ -56,6 +56,15 @@ async def test_stream_that_ends_with_the_last_whole_line_leaves_the_unfinished_o
     assert (texts(batches), batches[-1].checkpoints[-1].offset) == (["one"], 4)
 
 
+async def test_more_files_than_may_be_open_are_all_read(tmp_path: Path) -> None:
+    for number in range(20):
+        append(tmp_path / f"{number}.log", f"{number}")
+    async with a_source(tmp_path / "*.log", tuning=Tuning(open_files=4)) as source:
+        batches = await all_of(source)
+
+    assert sorted(texts(batches)) == sorted(f"{number}" for number in range(20))
+
+
 async def test_unfinished_lines_of_closed_files_are_read_too(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number}.log").write_bytes(b"whole\nhalf")

@@ -3,11 +3,11 @@
 import asyncio
 import errno
 import os
-import queue
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,16 @@ from structlog.testing import capture_logs
 
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.matching.regex import RegexMatcher
+from opsbot.adapters.sources.file.bell import Bell
 from opsbot.adapters.sources.file.handover import Handover
+from opsbot.adapters.sources.file.inotify import InotifyWatch
+from opsbot.adapters.sources.file.observer import ObserverWatch
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
-from opsbot.adapters.sources.file.watch import DirectoryWatch, Hint
-from opsbot.core.log import Batch, Rule, RuleFigures, Scan
+from opsbot.adapters.sources.file.watch import News, Watch
+from opsbot.core.log import Batch, Rule, RuleFigures, Scan, SourceFigures
 from opsbot.core.ports import Matcher
 from tests.integration.followed_log import append, open_files
 
@@ -61,7 +64,7 @@ async def until(stream: AsyncIterator[Batch], text: str) -> list[str]:
     return texts
 
 
-async def falls_asleep(source: FileSource | Handover) -> None:
+async def falls_asleep(source: "FileSource | Run") -> None:
     """Wait for the first batch, which tells of the files that are there: without a wake-up nothing more is read."""
     async with asyncio.timeout(PATIENCE_S):
         await anext(source.batches())
@@ -136,6 +139,19 @@ async def test_line_behind_a_symbolic_link_wakes_the_reader(tmp_path: Path) -> N
         assert await until(source.batches(), "one") == ["one"]
 
 
+async def test_link_that_is_turned_to_a_directory_that_nobody_watched_wakes_the_reader(tmp_path: Path) -> None:
+    link, target = tmp_path / "links" / "app.log", tmp_path / "tuesday" / "app.log"
+    make_link(link, tmp_path / "monday" / "app.log")
+    make_directory(target.parent)
+    append(target, "one")
+    async with a_source(link) as source:
+        turn_link(link, target)
+        first = await until(source.batches(), "one")
+        append(target, "two")
+
+        assert (first, await until(source.batches(), "two")) == (["one"], ["two"])
+
+
 async def test_file_that_takes_the_place_of_a_pipe_wakes_the_reader(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
     os.mkfifo(log)
@@ -146,57 +162,140 @@ async def test_file_that_takes_the_place_of_a_pipe_wakes_the_reader(tmp_path: Pa
         assert await until(source.batches(), "one") == ["one"]
 
 
+@pytest.mark.parametrize("kind", ["inotify", "watchdog"])
 @pytest.mark.parametrize("way", ["renamed", "deleted"])
-async def test_directory_that_was_made_again_is_watched_again(tmp_path: Path, way: str) -> None:
-    hints: queue.SimpleQueue[Hint] = queue.SimpleQueue()
-    watch = DirectoryWatch(hints.put)
+def test_directory_that_was_made_again_is_watched_again(tmp_path: Path, way: str, kind: str) -> None:
     logs = tmp_path / "logs"
     make_directory(logs)
-    try:
-        await asyncio.to_thread(watch.arm, {str(logs), str(tmp_path)})
+    with watching(kind, logs, tmp_path) as heard:
         if way == "deleted":
             shutil.rmtree(logs)
-            await asyncio.to_thread(wait_for, hints, Hint(str(logs), is_name=True, is_directory=True))
+            heard.until(lambda news: (str(logs), True) in news.named)
         else:
             rotate(logs, "logs.old")
         make_directory(logs)
-        is_new = await asyncio.to_thread(watch.arm, {str(logs), str(tmp_path)})
+        is_new = heard.watch.arm({str(logs), str(tmp_path)})
         append(logs / "app.log", "one")
-        await asyncio.to_thread(wait_for, hints, Hint(str(logs / "app.log")))
-    finally:
-        await asyncio.to_thread(watch.close)
 
-    assert is_new
+        assert is_new
+        heard.until(lambda news: str(logs / "app.log") in news.written)
 
 
-def wait_for(hints: "queue.SimpleQueue[Hint]", wanted: Hint) -> None:
-    while hints.get(timeout=PATIENCE_S) != wanted:
-        pass
+@pytest.mark.parametrize("kind", ["inotify", "watchdog"])
+def test_right_to_read_that_is_given_is_news(log: Path, kind: str) -> None:
+    log.chmod(0)
+    with watching(kind, log.parent) as heard:
+        log.chmod(0o644)
+
+        heard.until(lambda news: str(log) in news.written | {path for path, _ in news.named})
+
+
+@pytest.mark.parametrize("kind", ["inotify", "watchdog"])
+def test_news_name_what_was_written_and_what_was_renamed(log: Path, kind: str) -> None:
+    with watching(kind, log.parent) as heard:
+        append(log, "one")
+        rotate(log, "app.log.1")
+        names = [str(log), str(log.with_name("app.log.1"))]
+        news = heard.until(lambda news: all((name, False) in news.named for name in names))
+
+    assert (str(log) in news.written, [path for path, _ in news.named if path in names]) == (True, names)
+
+
+def test_thousand_writes_to_one_file_are_one_piece_of_news(log: Path) -> None:
+    other = log.with_name("other.log")
+    with watching("inotify", log.parent) as heard:
+        for _ in range(1000):
+            append(log, "one")
+            append(other, "one")
+        news = heard.watch.take()
+
+    assert news.written == {str(log), str(other)}
+
+
+def test_directory_that_is_watched_no_more_is_silent(log: Path) -> None:
+    with watching("inotify", log.parent) as heard:
+        heard.watch.arm(set())
+        append(log, "one")
+        news = heard.watch.take()
+
+    assert not news
+
+
+def test_directory_that_was_moved_is_watched_under_its_new_name_only(tmp_path: Path) -> None:
+    logs, old = tmp_path / "logs", tmp_path / "logs.old"
+    make_directory(logs)
+    with watching("inotify", tmp_path, logs) as heard:
+        rotate(logs, "logs.old")
+        heard.watch.take()
+        heard.watch.arm({str(tmp_path), str(old)})
+        append(old / "app.log", "one")
+        news = heard.watch.take()
+
+    assert news.written == {str(old / "app.log")}
+
+
+def test_name_that_is_no_text_is_news_like_any_other(tmp_path: Path) -> None:
+    name = os.fsdecode(b"app-\xff.log")
+    with watching("inotify", tmp_path) as heard:
+        append(tmp_path / name, "one")
+        news = heard.watch.take()
+
+    assert news.written == {str(tmp_path / name)}
+
+
+class Heard:
+    """A watch, and what it said since."""
+
+    def __init__(self, watch: Watch, bell: Bell) -> None:
+        self.watch = watch
+        self._bell = bell
+
+    def until(self, is_it: Callable[[News], bool]) -> News:
+        news = News()
+        for _ in range(1000):
+            more = self.watch.take()
+            news.written |= more.written
+            news.named |= more.named
+            if is_it(news):
+                return news
+            self._bell.wait(PATIENCE_S / 1000, self.watch.fd)
+        raise AssertionError(news)
+
+
+@contextmanager
+def watching(kind: str, *directories: Path) -> Iterator[Heard]:
+    with Bell() as bell:
+        watch: Watch = InotifyWatch() if kind == "inotify" else ObserverWatch(bell.ring)
+        try:
+            watch.arm({str(each) for each in directories})
+            yield Heard(watch, bell)
+        finally:
+            watch.disarm()
 
 
 async def test_sweep_finds_what_no_event_told_of(log: Path) -> None:
-    async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02, flush_s=0.0)) as handover:
-        await falls_asleep(handover)
+    async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02, flush_s=0.0)) as run:
+        await falls_asleep(run)
         append(log, "one")
 
-        assert await until(handover.batches(), "one") == ["one"]
+        assert await until(run.batches(), "one") == ["one"]
 
 
 async def test_reader_that_may_not_watch_polls_and_says_so(log: Path) -> None:
     with capture_logs() as told:
-        async with running(log, lambda _: RefusedWatch(), Tuning(reconcile_s=NEVER_S, poll_s=0.02, flush_s=0.0)) as handover:
-            await falls_asleep(handover)
+        async with running(log, lambda _: RefusedWatch(), Tuning(reconcile_s=NEVER_S, poll_s=0.02, flush_s=0.0)) as run:
+            await falls_asleep(run)
             append(log, "one")
-            lines = await until(handover.batches(), "one")
+            lines = await until(run.batches(), "one")
 
     assert (lines, [entry["event"] for entry in told]) == (["one"], ["watching_failed"])
 
 
 async def test_reader_to_whom_no_events_come_polls_and_says_so(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsbot.adapters.sources.file.thread._EVENT_S", 0.01)
+    monkeypatch.setattr("opsbot.adapters.sources.file.lookout._EVENT_S", 0.01)
     with capture_logs() as told:
-        async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02, poll_s=0.01)) as handover:
-            stream = handover.batches()
+        async with running(log, lambda _: DeafWatch(), Tuning(reconcile_s=0.02, poll_s=0.01)) as run:
+            stream = run.batches()
             for line in ("one", "two", "three", "four"):
                 append(log, line)
                 await until(stream, line)
@@ -255,8 +354,7 @@ async def test_source_whose_consumer_is_gone_is_left_at_once(log: Path) -> None:
     async with asyncio.timeout(4):
         async with a_source(log, matcher, Tuning(batch_records=1, queued_batches=2, turn_bytes=2, chunk_bytes=2)):
             append(log, *"abcdefghij")
-            for _ in range(2):
-                await asyncio.to_thread(matcher.scanned.acquire)
+            await asyncio.to_thread(matcher.scanned.acquire)
 
     for thread in threading.enumerate():
         if thread.name == "read:app":
@@ -336,13 +434,38 @@ def make_link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
+@dataclass
+class Run:
+    handover: Handover
+    thread: ReaderThread
+
+    def batches(self) -> AsyncIterator[Batch]:
+        return self.handover.batches()
+
+    def figures(self) -> SourceFigures:
+        return self.thread.standing.figures(())
+
+
+def turn_link(link: Path, target: Path) -> None:
+    """Let the link point elsewhere in one step, as `ln -sfn` and deployments do."""
+    other = link.with_name("other")
+    other.symlink_to(target)
+    other.rename(link)
+
+
 class DeafWatch:
     """Watches, but no event ever comes, as on a network file system."""
+
+    kind = "deaf"
+    fd = -1
 
     def arm(self, directories: set[str]) -> bool:  # noqa: ARG002 the port's
         return False
 
-    def close(self) -> None: ...
+    def take(self) -> News:
+        return News()
+
+    def disarm(self) -> None: ...
 
 
 class RefusedWatch(DeafWatch):
@@ -354,32 +477,34 @@ class RefusedWatch(DeafWatch):
 
     def arm(self, directories: set[str]) -> bool:
         if self.is_refused:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(errno.ENOSPC, "no watches are left")
         self.armed.set()
         return super().arm(directories)
 
 
 @asynccontextmanager
 async def running(
-    log: Path, make_watch: Callable[[Callable[[Hint], None]], DeafWatch], tuning: Tuning
-) -> AsyncIterator[Handover]:
+    log: Path, make_watch: Callable[[Callable[[], None]], Watch], tuning: Tuning, matcher: Matcher = EVERY_LINE
+) -> AsyncIterator[Run]:
     """Run a reader's thread with another watch."""
     loop, ready, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-    handover = Handover(8)
-    task = Task(source="app", pattern=str(log), matcher=EVERY_LINE, checkpoints=(), clock=SystemClock(), tuning=tuning)
-    thread = ReaderThread(
-        task,
-        handover,
-        lambda: loop.call_soon_threadsafe(ready.set),
-        lambda: loop.call_soon_threadsafe(ended.set),
-        make_watch,
-    )
-    thread.start()
-    async with asyncio.timeout(PATIENCE_S):
-        await ready.wait()
-        yield handover
-        thread.stop()
-        await ended.wait()
+    task = Task(source="app", pattern=str(log), matcher=matcher, checkpoints=(), clock=SystemClock(), tuning=tuning)
+    with Bell() as bell:
+        handover = Handover(tuning.queued_batches, bell.ring)
+        thread = ReaderThread(
+            task,
+            handover,
+            bell,
+            lambda: loop.call_soon_threadsafe(ready.set),
+            lambda: loop.call_soon_threadsafe(ended.set),
+            make_watch,
+        )
+        thread.start()
+        async with asyncio.timeout(PATIENCE_S):
+            await ready.wait()
+            yield Run(handover, thread)
+            thread.stop()
+            await ended.wait()
 
 
 class CountingMatcher:

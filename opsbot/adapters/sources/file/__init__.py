@@ -8,9 +8,10 @@ Who does what, from the outside in:
 - `ledger`: which file is which: newcomers, renamed ones, those that are gone. `resumption` finds what the checkpoints speak of,
   `lineage` what is a copy of what, `lineup` in which order the files of one log are read, `rescue` what to do about a
   truncation, `retirement` when to close.
-- `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop.
+- `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop. `standing`: the figures.
 - `tracked`: one open file: reads whole lines from a verified position. `block` is what a read gives, `encoding` knows how lines
   stand in bytes, `open_record` how long a record of several lines is waited for.
 - `place`: which paths a pattern means, and which names are rotations of which log.
-- `watch`: wake-ups by the operating system; a hint, never the truth.
+- `watch`: wake-ups by the operating system; a hint, never the truth. `inotify` on Linux, `observer` elsewhere. `lookout` knows
+  when they cannot be relied on, by what `mount` says among others. `bell` wakes the thread from the event loop.
 """

@@ -12,12 +12,15 @@ class Buffer:
     def __init__(self) -> None:
         """Start empty."""
         self.raw = bytearray()
+        self._room = memoryview(b"")
 
     def room(self, size: int) -> memoryview:
         """Give `size` bytes to read into."""
-        if len(self.raw) < size:
-            self.raw = bytearray(size)
-        return memoryview(self.raw)[:size]
+        if len(self._room) != size:
+            if len(self.raw) < size:
+                self.raw = bytearray(size)
+            self._room = memoryview(self.raw)[:size]
+        return self._room
 
 
 @dataclass(slots=True)
@@ -40,7 +43,8 @@ class Block:
     """Whole lines of a file, valid until the next read, as a matcher takes them.
 
     They begin at `offset` in the file, which is `origin` in `raw`; `end` is the cursor behind them. `is_end` says that the last
-    of them will not go on. Of a line that is too long only the head is there.
+    of them will not go on. Of a line that is too long only the head is there. `rest` is the beginning of the unfinished line
+    behind the block when the file ends there, None when there may be more.
     """
 
     data: memoryview | bytes
@@ -50,6 +54,7 @@ class Block:
     origin: int
     encoding: Encoding
     is_end: bool = False
+    rest: bytes | None = None
 
     def cursor_after(self, position: int) -> Cursor:
         """Give the cursor behind the line that contains `position` (an offset in `data`)."""

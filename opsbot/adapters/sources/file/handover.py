@@ -1,7 +1,7 @@
-"""From the reader's thread to the event loop: bounded, and without a lock that the loop could wait for."""
+"""From the reader's thread to the event loop: bounded, and nobody waits for a lock."""
 
 import asyncio
-import queue
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opsbot.core.log import Batch
@@ -11,54 +11,52 @@ if TYPE_CHECKING:
 
 
 class StoppedError(Exception):
-    """Nobody wants more batches."""
+    """Nobody wants more batches: the loop is closed."""
 
 
 class Handover:
-    """Carries batches over; when the consumer is slow, the thread waits.
+    """Carries batches over; when it is full, the thread should read no more until `on_room` was called.
 
-    Made on the event loop. Whoever puts needs a token; the consumer gives it back when it asks for the next batch.
+    Made on the event loop. Each side counts for itself, so that the thread never waits in here: while the consumer is slow it
+    still has to see files come and go.
     """
 
-    def __init__(self, slots: int) -> None:
-        """Let so many batches wait."""
+    def __init__(self, slots: int, on_room: Callable[[], None] = lambda: None) -> None:
+        """Let so many batches wait; `on_room` is called on the loop."""
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[Batch | BaseException | None] = asyncio.Queue()
-        self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._is_stopped = False
-        for _ in range(slots):
-            self._tokens.put(True)
+        self._slots = slots
+        self._on_room = on_room
+        self._given = 0
+        self._taken = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the consumer has enough for now."""
+        return self._given - self._taken >= self._slots
 
     def put(self, batch: Batch) -> None:
-        """Hand a batch over; waits for a free place. Called from the thread.
+        """Hand a batch over; what one block gave is taken even if that is too much. Called from the thread.
 
         Raises:
-            StoppedError: it was stopped while waiting.
+            StoppedError: the loop is closed.
         """
-        if not self._is_stopped:
-            self._tokens.get()
-        if self._is_stopped:
-            raise StoppedError
-        self._call(batch)
-
-    def put_last(self, batch: Batch) -> None:
-        """Hand over what is left, although there may be no free place. Called from the thread."""
+        self._given += 1
         self._call(batch)
 
     def end(self, reason: BaseException | None) -> None:
-        """End the stream, with an error if there is one. Called from the thread."""
+        """End the stream, with an error if there is one. Called from the thread.
+
+        Raises:
+            StoppedError: the loop is closed.
+        """
         self._call(reason)
 
     def _call(self, item: Batch | BaseException | None) -> None:
         try:
             self._loop.call_soon_threadsafe(self._arrived.put_nowait, item)
-        except RuntimeError as error:  # the loop is closed
+        except RuntimeError as error:
             raise StoppedError from error
-
-    def stop(self) -> None:
-        """Let a waiting `put` give up. Called on the loop."""
-        self._is_stopped = True
-        self._tokens.put(False)
 
     def abandon(self) -> None:
         """End the stream although the thread has not. Called on the loop."""
@@ -80,4 +78,6 @@ class Handover:
             try:
                 yield item
             finally:
-                self._tokens.put(True)
+                self._taken += 1
+                if self._given - self._taken == self._slots - 1:
+                    self._on_room()

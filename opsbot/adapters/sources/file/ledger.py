@@ -18,11 +18,15 @@ _LOOKS = 100
 """Looking is repeated while it finds newcomers: an older file whose name changed meanwhile may have been missed."""
 
 
+class _LaterError(OSError):
+    """So many files may be open, and no more."""
+
+
 class Ledger:
     """All files of one place by identity.
 
     `dirty` are the files that may have something new. After `reconcile`, `news` are the real paths where something is to be read
-    that nobody told us of, and `lacks_descriptors` says that files could not be opened because too many are.
+    that nobody told us of, and `lacks_descriptors` says that there are files for which there was no descriptor.
     """
 
     def __init__(self, task: Task, place: Place | Places, parcel: Parcel, complaints: Complaints) -> None:
@@ -38,10 +42,12 @@ class Ledger:
         self.absent: list[str] = []
         self.news: set[str] = set()
         self.lacks_descriptors = False
+        self.reopened = 0
         self.look_s = 0.0
         self._complaints = complaints
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
+        self._room = 0
         self._known_logs = {family for each in task.checkpoints if (family := place.certain_family(each.path))}
         self._unreadable_at_start: set[Identity] = set()
         self._is_started = False
@@ -51,19 +57,20 @@ class Ledger:
         self.news = set()
         self.lacks_descriptors = False
         self._newcomers = {}
+        self._room = self.task.tuning.most_open_files() - sum(1 for each in self.files.values() if each.fd is not None)
         for _ in range(_LOOKS):
             before = len(self._newcomers)
             began_at_s = self.task.clock.monotonic_s()
             listing = self.place.look()
             met = self._look_through(listing)
             self.look_s = self.task.clock.monotonic_s() - began_at_s
-            if len(self._newcomers) == before:
+            if len(self._newcomers) == before or self.lacks_descriptors:
                 break
         self.watched = listing.watched
         self.absent = listing.absent
         self._miss(met, listing)
         self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)))
-        if self._resumption.is_open:
+        if self._resumption.is_open and not self.lacks_descriptors:
             self._resumption.settle(listing, {each.path: each for each in self.files.values() if each.is_live}, met)
         self._is_started = True
 
@@ -148,7 +155,8 @@ class Ledger:
         if not self._is_started and entry.status is not None and not isinstance(error, NotAFileError):
             self._unreadable_at_start.add(entry.identity)
         self.lacks_descriptors |= error.errno in _NO_DESCRIPTORS
-        if not isinstance(error, FileNotFoundError):  # that one is just being renamed, or a link to nothing
+        # A link to nothing, or just being renamed; or one of too many, whose turn comes when others are closed.
+        if not isinstance(error, FileNotFoundError | _LaterError):
             reason = str(error) if isinstance(error, NotAFileError) else error.strerror or str(error)
             self._complaints.lost(entry.path, reason)
 
@@ -171,6 +179,8 @@ class Ledger:
                 self.news.add(entry.real)
             if tracked.identity in self.files:
                 self.mark(tracked)
+        elif tracked.is_live and tracked.fd is not None and seen[0] > tracked.cursor.offset and tracked.identity in self.files:
+            self.mark(tracked)  # who writes through memory fills in what was reserved, and neither size nor time tell
         return tracked
 
     def _known(self, entry: Entry) -> Tracked | None:
@@ -178,14 +188,20 @@ class Ledger:
         tracked = self.files.get(entry.identity) or self._newcomers.get(entry.identity)
         if tracked is None or tracked.fd is not None or entry.status is None:
             return tracked
-        if (entry.status.st_size, entry.status.st_mtime_ns) != tracked.seen and not tracked.reopen(entry.path):
+        if (entry.status.st_size, entry.status.st_mtime_ns) == tracked.seen or self._room <= 0:
+            return tracked
+        self._room -= 1
+        if not tracked.reopen(entry.path):
             self.drop(tracked)
             return None
         return tracked
 
     def _open(self, entry: Entry) -> Tracked:
         """Open a newcomer, which may have been replaced since it was looked at."""
+        if self._room <= 0:
+            raise _LaterError(errno.EMFILE, "too many files are open")
         opened = Tracked.open(entry, self.task.encoding)
+        self._room -= 1
         known = self.files.get(opened.identity) or self._newcomers.get(opened.identity)
         if known is not None:
             opened.close()
@@ -208,6 +224,9 @@ class Ledger:
             tracked.is_found = False
             if tracked.missing_since_s is None:
                 tracked.missing_since_s = now_s
+            if tracked.fd is not None and tracked.size != tracked.reached:
+                tracked.grown_at_s = now_s  # a deleted file is written to by whoever has it open
+                self.mark(tracked)
             is_deleted = listing.homes.get(directory_of(tracked.path)) == tracked.home
             # Not at once: a file that is being renamed may be missed by a look.
             if tracked.fd is None and is_deleted and now_s - tracked.missing_since_s >= self.task.tuning.rotate_wait_s:

@@ -7,12 +7,14 @@ from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint, Disabled, Gap, Record
 from opsbot.core.ports import Clock
 
+_LINGER_S = 0.001
+
 
 class Parcel:
     """Gathers records and progress until they are worth a batch.
 
-    Records leave at the end of the turn that found them. Progress without records, which only spares work after a restart,
-    leaves after `flush_s` or `flush_bytes`.
+    Records leave at the end of the turn that found them, or soon. Progress without records, which only spares work after a
+    restart, leaves after `flush_s` or `flush_bytes`.
     """
 
     def __init__(self, source: str, tuning: Tuning, clock: Clock) -> None:
@@ -21,32 +23,37 @@ class Parcel:
         self._tuning = tuning
         self._clock = clock
         self._records: list[Record] = []
-        self._checkpoints: dict[Identity, Checkpoint] = {}
+        self._reached: dict[Identity, Checkpoint | tuple[Tracked, Cursor]] = {}
         self._forgotten: dict[Identity, None] = {}
         self._gaps: list[Gap] = []
         self._disabled: list[Disabled] = []
         self._progress_bytes = 0
         self._since_s: float | None = None
+        self._found_at_s = 0.0
 
     def record(self, record: Record) -> None:
         """Take a record, and that its file was consumed up to the end of it."""
+        if not self._records:
+            self._found_at_s = self._clock.monotonic_s()
         self._records.append(record)
-        self._note(record.checkpoint)
+        checkpoint = record.checkpoint
+        self._note((checkpoint.device, checkpoint.inode), checkpoint)
 
     def advance(self, tracked: Tracked, cursor: Cursor, size: int = 0) -> None:
         """Note that the file was consumed up to the cursor, `size` bytes further than before."""
         self._progress_bytes += size
-        self._note(tracked.checkpoint(self._source, cursor))
+        # Written out once it leaves: a file may go on a thousand times until then.
+        self._note(tracked.identity, (tracked, cursor))
 
-    def _note(self, checkpoint: Checkpoint) -> None:
-        identity = (checkpoint.device, checkpoint.inode)
-        self._checkpoints[identity] = checkpoint
-        self._forgotten.pop(identity, None)
+    def _note(self, identity: Identity, reached: Checkpoint | tuple[Tracked, Cursor]) -> None:
+        self._reached[identity] = reached
+        if self._forgotten:
+            self._forgotten.pop(identity, None)
         self._start()
 
     def forget(self, identity: Identity) -> None:
         """Note that the file is gone and was consumed."""
-        self._checkpoints.pop(identity, None)
+        self._reached.pop(identity, None)
         self._forgotten[identity] = None
         self._start()
 
@@ -66,8 +73,12 @@ class Parcel:
 
     @property
     def is_full(self) -> bool:
-        """Whether it must leave in the middle of a turn."""
+        """Whether it must leave in the middle of a file's turn."""
         return len(self._records) >= self._tuning.batch_records
+
+    def is_urgent(self) -> bool:
+        """Say whether it must leave before other files have their turn: a record should not wait for a thousand files."""
+        return bool(self._records) and self._clock.monotonic_s() - self._found_at_s >= _LINGER_S
 
     def due_in_s(self) -> float | None:
         """Say when it should leave, None when there is nothing in it."""
@@ -84,12 +95,15 @@ class Parcel:
         batch = Batch(
             source=self._source,
             records=tuple(self._records),
-            checkpoints=tuple(self._checkpoints.values()),
+            checkpoints=tuple(self._checkpoint(each) for each in self._reached.values()),
             forgotten=tuple(self._forgotten),
             gaps=tuple(self._gaps),
             disabled=tuple(self._disabled),
             observed_at=self._clock.now(),
         )
-        self._records, self._gaps, self._disabled, self._checkpoints, self._forgotten = [], [], [], {}, {}
+        self._records, self._gaps, self._disabled, self._reached, self._forgotten = [], [], [], {}, {}
         self._progress_bytes, self._since_s = 0, None
         return batch
+
+    def _checkpoint(self, reached: Checkpoint | tuple[Tracked, Cursor]) -> Checkpoint:
+        return reached if isinstance(reached, Checkpoint) else reached[0].checkpoint(self._source, reached[1])

@@ -13,6 +13,7 @@ from opsbot.adapters.sources.file.open_record import OpenRecords
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import name_of
 from opsbot.adapters.sources.file.places import place_of
+from opsbot.adapters.sources.file.standing import Standing
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import RewrittenError, Tracked
 from opsbot.core.log import Batch, Match, Record
@@ -26,18 +27,29 @@ _PASS_BYTES = 8 * 1024 * 1024
 
 
 class Reader:
-    """Follows the files and emits batches; `emit` may block, and its exceptions end the turn.
+    """Follows the files and emits batches; exceptions of `emit` end the turn.
 
-    `between` is called with the path after a file was read to its end and before anything else looks at it: a test can let
-    the world change there.
+    As soon as `may_read` says no, nothing more is read in this turn. `standing` is kept up to date.
+    `between` is called with the path after a file was read to its end and before anything else looks at it: a test can let the
+    world change there.
     """
 
-    def __init__(self, task: Task, emit: Callable[[Batch], None], between: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        emit: Callable[[Batch], None],
+        between: Callable[[str], None] = lambda _: None,
+        *,
+        standing: Standing | None = None,
+        may_read: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Touch nothing; `reconcile` opens the files."""
         self._task = task
         self._tuning = task.tuning
         self._emit = emit
         self._between = between
+        self.standing = standing or Standing(task.clock)
+        self._may_read_on = may_read
         self._place = place_of(task.pattern)
         self._parcel = Parcel(task.source, task.tuning, task.clock)
         self._complaints = Complaints(task.source)
@@ -65,6 +77,11 @@ class Reader:
         """How long the last look at the file system took."""
         return self._ledger.look_s
 
+    @property
+    def lacks_descriptors(self) -> bool:
+        """Whether there are files that can be opened only when others are closed."""
+        return self._ledger.lacks_descriptors
+
     def due_in_s(self) -> float | None:
         """Say when a turn has something to do although nothing happens, None when there is nothing to wait for."""
         delays = [delay_s for delay_s in (self._parcel.due_in_s(), self._open.due_in_s()) if delay_s is not None]
@@ -75,12 +92,17 @@ class Reader:
 
         Gives the paths, as `touch` would know them, where something new was found that had not been announced.
         """
-        self._ledger.reconcile()
-        news = self._ledger.news
+        news: set[str] = set()
+        is_getting_on = True
+        while is_getting_on:
+            self._ledger.reconcile()
+            news |= self._ledger.news
+            for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
+                self._retire(tracked)
+            is_getting_on = retirement.shed(self._ledger) and self.lacks_descriptors
         self._complaints.absent(self._ledger.absent, self._task.clock.monotonic_s())
-        for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
-            self._retire(tracked)
-        retirement.shed(self._ledger)
+        self.standing.count(self._ledger.files.values())
+        self.standing.measure(self._ledger.dirty)
         return news
 
     def touch(self, paths: Iterable[str]) -> bool:
@@ -111,14 +133,18 @@ class Reader:
             if tracked in self._ledger.dirty and self._may_read(tracked):
                 is_moving = True
                 read_bytes += self._read(tracked)
-            if read_bytes >= _PASS_BYTES:
+                if self._parcel.is_urgent():
+                    self.flush()
+            if read_bytes >= _PASS_BYTES or not self._may_read_on():
                 break
+        self.standing.measure(self._ledger.dirty)
         self.flush_due()
         return bool(self._ledger.dirty) and (is_moving or self._waiting() != before)
 
-    def _waiting(self) -> set[tuple[Tracked, Tracked | None, bool]]:
+    def _waiting(self) -> tuple[set[Tracked], list[tuple[Tracked, Tracked | None]]]:
         """Say who waits for whom: as long as that changes, somebody will get his turn."""
-        return {(each, each.original, each.is_checked) for each in self._ledger.dirty}
+        dirty = self._ledger.dirty
+        return set(dirty), [(each, each.original) for each in dirty if each.original is not None or not each.is_checked]
 
     def flush_due(self) -> None:
         """Hand over what is due."""
@@ -129,12 +155,8 @@ class Reader:
         """Hand over everything now."""
         batch = self._parcel.close()
         if batch is not None:
+            self.standing.handed_over(batch)
             self._emit(batch)
-
-    def finish(self, emit: Callable[[Batch], None]) -> None:
-        """Hand over what is left, to somebody who takes it at once."""
-        self._emit = emit
-        self.flush()
 
     def _may_read(self, tracked: Tracked) -> bool:
         first = next(self._ledger.lineup.in_the_way(tracked), None)
@@ -189,10 +211,10 @@ class Reader:
     def _read(self, tracked: Tracked) -> int:
         total = 0
         try:
-            if tracked.fd is None and not tracked.reopen(tracked.path):
+            if tracked.fd is None and not self._reopen(tracked):
                 self._drained(tracked)
                 return 0
-            while total < self._tuning.turn_bytes:
+            while total < self._tuning.turn_bytes and (total == 0 or self._may_read_on()):
                 block = self._next_block(tracked)
                 if block is None:
                     self._drained(tracked)
@@ -206,6 +228,10 @@ class Reader:
                     tracked.move_to(tracked.cursor)  # as if it had not been read
                     break
                 total += self._consume(tracked, block)
+                if block.rest is not None and not tracked.open_record:
+                    self._drained(tracked)
+                    self._between(tracked.path)
+                    break
             else:
                 self._ledger.dirty.pop(tracked)
                 self._ledger.mark(tracked)
@@ -213,10 +239,24 @@ class Reader:
             self._begin_anew(tracked)
         except OSError as error:
             self._complaints.lost(tracked.path, error.strerror or str(error))
-            self._drained(tracked)
-            if tracked.open_record:
-                self._open.wait(tracked)
+            self._give_up(tracked)
         return total
+
+    def _reopen(self, tracked: Tracked) -> bool:
+        retirement.make_room(self._ledger)
+        if not tracked.reopen(tracked.path):
+            return False
+        self._announce(tracked)
+        return True
+
+    def _give_up(self, tracked: Tracked) -> None:
+        """Let the next look find it as if it were new: a stale handle of a network file system is of no use any more."""
+        tracked.seen = (-1, -1)
+        self._drained(tracked)
+        if tracked.open_record:
+            self._open.wait(tracked)
+        elif tracked.is_found:
+            tracked.close()
 
     def _next_block(self, tracked: Tracked) -> Block | None:
         block = tracked.next_block(self._buffer, self._tuning.chunk_bytes, self._tuning.max_line_bytes)
@@ -279,9 +319,11 @@ class Reader:
         self._recent.move_to_end(tracked)
         if len(self._recent) > _RECENT_FILES:
             self._recent.popitem(last=False)
-        if tracked.cursor.offset > before:
-            self._parcel.advance(tracked, tracked.cursor, tracked.cursor.offset - before)
-        return tracked.cursor.offset - before
+        read_bytes = tracked.cursor.offset - before
+        if read_bytes:
+            self.standing.read_bytes += read_bytes
+            self._parcel.advance(tracked, tracked.cursor, read_bytes)
+        return read_bytes
 
     def _record(self, tracked: Tracked, block: Block, match: Match) -> Record:
         return Record(

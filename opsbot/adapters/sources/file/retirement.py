@@ -1,7 +1,6 @@
 """Closing what is no longer written to."""
 
 import os
-import resource
 from collections.abc import Iterator
 
 from opsbot.adapters.sources.file.ledger import Ledger
@@ -35,14 +34,35 @@ def retire(ledger: Ledger, tracked: Tracked) -> None:
         ledger.drop(oldest)
 
 
-def shed(ledger: Ledger) -> None:
-    """Close the files that have been quiet for longest, when too many are open."""
-    limit = ledger.task.tuning.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+def make_room(ledger: Ledger) -> None:
+    """Close files when one that was closed is about to be opened again; not each time, because it looks at all of them."""
+    ledger.reopened += 1
+    if ledger.reopened > ledger.task.tuning.most_open_files() // 8:
+        shed(ledger)
+
+
+def shed(ledger: Ledger) -> bool:
+    """Close the files that have been quiet for longest, when too many are open or more are to be opened; True if it did."""
+    ledger.reopened = 0
+    limit = ledger.task.tuning.most_open_files()
     opened = [each for each in ledger.files.values() if each.fd is not None]
     if ledger.lacks_descriptors:
-        limit = min(limit, len(opened) // 2)
+        limit = min(limit, len(opened)) // 8  # the more the fewer rounds it takes until all were open once
     if len(opened) <= limit:
-        return
-    quiet = [each for each in opened if each.is_drained and each.is_found and each not in ledger.dirty and not each.open_record]
-    for tracked in sorted(quiet, key=lambda each: each.grown_at_s)[: len(opened) - limit]:
+        return False
+    closable = [each for each in opened if _may_be_closed(each, ledger)]
+    closable.sort(key=lambda each: (each in ledger.dirty, each.grown_at_s))
+    superfluous = closable[: len(opened) - limit]
+    for tracked in superfluous:
         tracked.close()
+    return bool(superfluous)
+
+
+def _may_be_closed(tracked: Tracked, ledger: Ledger) -> bool:
+    if tracked.open_record:
+        return False
+    if tracked.is_drained and tracked not in ledger.dirty:
+        return tracked.is_found
+    # One with something to read only if its name is sure to find it again, and nothing waits for what is in it.
+    is_alone = tracked.is_checked and tracked.original is None and len(ledger.lineup.relatives(tracked)) == 1
+    return ledger.lacks_descriptors and tracked.is_live and is_alone

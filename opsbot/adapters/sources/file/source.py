@@ -7,11 +7,13 @@ from typing import Self
 
 import structlog
 
+from opsbot.adapters.sources.file.bell import Bell
 from opsbot.adapters.sources.file.handover import Handover
 from opsbot.adapters.sources.file.place import Identity
 from opsbot.adapters.sources.file.task import ReadFrom, Task, Until
 from opsbot.adapters.sources.file.thread import ReaderThread
 from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.core.errors import SourceUnavailableError
 from opsbot.core.log import Batch, Checkpoint, Multiline, SourceFigures
 from opsbot.core.ports import Clock, Matcher
 
@@ -74,6 +76,7 @@ class FileSource:
         )
         self._handover: Handover | None = None
         self._thread: ReaderThread | None = None
+        self._bell = Bell()
         self._ended = asyncio.Event()
 
     @property
@@ -91,9 +94,10 @@ class FileSource:
             self._ended.set()
             ready.set()
 
-        self._handover = Handover(self._task.tuning.queued_batches)
+        bell = self._hang_up()
+        self._handover = Handover(self._task.tuning.queued_batches, bell.ring)
         self._thread = ReaderThread(
-            self._task, self._handover, lambda: loop.call_soon_threadsafe(ready.set), lambda: loop.call_soon_threadsafe(end)
+            self._task, self._handover, bell, lambda: loop.call_soon_threadsafe(ready.set), lambda: loop.call_soon_threadsafe(end)
         )
         self._thread.start()
         try:
@@ -114,8 +118,18 @@ class FileSource:
         try:
             await asyncio.wait_for(self._ended.wait(), _STOP_S)
         except TimeoutError:
+            # Its bell stays: the descriptor's number may not come to mean something else as long as the thread waits on it.
             _log.warning("reader_stuck", source=self.name)
             self._handover.abandon()
+        else:
+            self._bell.__exit__(exc_type, exc, traceback)
+
+    def _hang_up(self) -> Bell:
+        try:
+            self._bell = Bell().__enter__()
+        except OSError as error:
+            raise SourceUnavailableError(f"source {self.name}: {error.strerror}; raise the limit (LimitNOFILE)") from error
+        return self._bell
 
     def finish(self) -> None:
         """Read no further: the stream ends with what was read. Does not wait, and need not be called."""
@@ -131,4 +145,5 @@ class FileSource:
 
     def figures(self) -> SourceFigures:
         """Say where it stands; see `opsbot.core.ports.Source`."""
-        return SourceFigures(rules=tuple(self._task.matcher.figures()))
+        rules = self._task.matcher.figures()
+        return SourceFigures(rules=tuple(rules)) if self._thread is None else self._thread.standing.figures(rules)

@@ -1,56 +1,54 @@
 """The reader's thread: waits for something to happen and lets the reader work."""
 
 import math
-import queue
 import threading
 from collections.abc import Callable
 
 import structlog
 
+from opsbot.adapters.sources.file.bell import Bell
 from opsbot.adapters.sources.file.handover import Handover, StoppedError
+from opsbot.adapters.sources.file.lookout import Lookout, watch_for
 from opsbot.adapters.sources.file.reader import Reader
+from opsbot.adapters.sources.file.standing import Standing
 from opsbot.adapters.sources.file.task import Task
-from opsbot.adapters.sources.file.watch import DirectoryWatch, Hint, Watch
+from opsbot.adapters.sources.file.watch import News, Watch
 
 _log = structlog.get_logger(__name__)
 
-_STOP = Hint("")
-_HINTS_AT_ONCE = 10_000
 _IDLE_RATIO = 50
 """A sweep over very many files takes its time: at most a fiftieth of all time is spent so."""
-_EVENT_S = 2.0
-"""So late no event comes any more."""
 
 
 class ReaderThread:
     """Runs one reader until it is stopped.
 
-    `on_ready` is called from the thread when all files are open and watched, and `on_end` when it has ended.
+    `bell` wakes it: rung when the consumer has room again. `on_ready` is called from the thread when all files are open and
+    watched, and `on_end` when it has ended.
     """
 
     def __init__(
         self,
         task: Task,
         handover: Handover,
+        bell: Bell,
         on_ready: Callable[[], object],
         on_end: Callable[[], object],
-        make_watch: Callable[[Callable[[Hint], None]], Watch] = DirectoryWatch,
+        make_watch: Callable[[Callable[[], None]], Watch] = watch_for,
     ) -> None:
         """Prepare; nothing runs yet."""
+        self.standing = Standing(task.clock)
         self._task = task
         self._handover = handover
+        self._bell = bell
         self._on_ready = on_ready
         self._on_end = on_end
-        self._hints: queue.SimpleQueue[Hint] = queue.SimpleQueue()
-        self._watch = make_watch(self._hints.put)
+        self._watch = make_watch(bell.ring)
+        self._lookout = Lookout(task, self._watch, self.standing)
         self._is_stopping = False
-        self._is_watching = False
         self._is_asked = True
         self._reconcile_at_s = 0.0
         self._rested_at_s = 0.0
-        self._unannounced: dict[str, float] = {}
-        self._blind_until_s = 0.0
-        self._rearm_at_s = 0.0
         # A daemon: a rule that never comes to an end in a C library must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name=f"read:{task.source}", daemon=True)
 
@@ -61,12 +59,11 @@ class ReaderThread:
     def stop(self) -> None:
         """Ask it to end; does not wait."""
         self.finish()
-        self._handover.stop()
 
     def finish(self) -> None:
         """Ask it to end once all that it has read is handed over; does not wait."""
         self._is_stopping = True
-        self._hints.put(_STOP)
+        self._bell.ring()
 
     def _run(self) -> None:
         reason: BaseException | None = None
@@ -77,7 +74,7 @@ class ReaderThread:
         except BaseException as error:  # noqa: BLE001 a bug, which is raised again where the stream is consumed
             reason = error
         finally:
-            self._watch.close()
+            self._watch.disarm()
             try:
                 self._handover.end(reason)
                 self._on_end()
@@ -85,15 +82,19 @@ class ReaderThread:
                 _log.debug("loop_gone", source=self._task.source)
 
     def _read(self) -> None:
-        with Reader(self._task, self._handover.put) as reader:
+        with Reader(self._task, self._handover.put, standing=self.standing, may_read=self._may_read) as reader:
             self._begin(reader)
             # Before the first batch: whoever enters the source takes batches only once he is in.
             self._on_ready()
             # Where it begins must be known before anything is found: what is written from now on is not missed by a restart.
             reader.flush()
             self._read_all(reader)
-            self._go_on(reader)
-            reader.finish(self._handover.put_last)
+            if self._task.until == "end" and not self._is_stopping:
+                reader.conclude()
+            while self._goes_on(reader):
+                self._look_up(reader, self._patience_s(reader))
+                self._read_all(reader)
+            reader.flush()
 
     def _begin(self, reader: Reader) -> None:
         if self._task.until == "stopped":
@@ -102,99 +103,76 @@ class ReaderThread:
             self._reconcile_at_s = math.inf
             reader.reconcile()
 
-    def _go_on(self, reader: Reader) -> None:
-        if self._task.until == "end" and not self._is_stopping:
-            reader.conclude()
-        while not self._is_stopping and (self._task.until == "stopped" or self._waits_for_records(reader)):
-            hints = self._wait(reader)
-            if self._needs_reconciling(reader, hints):
-                self._reconcile(reader)
-            self._read_all(reader)
+    def _read_all(self, reader: Reader) -> None:
+        while not self._is_stopping and (self._work(reader) or self._opens_more(reader)):
+            pass
 
-    def _waits_for_records(self, reader: Reader) -> bool:
-        """Say whether only time will tell that a record of several lines is over."""
+    def _opens_more(self, reader: Reader) -> bool:
+        """Look for files that could not be opened before others were read and closed; who goes on does so anyway."""
+        before = self.standing.files
+        if reader.lacks_descriptors and self._task.until != "stopped":
+            reader.reconcile()
+        return self.standing.files > before
+
+    def _goes_on(self, reader: Reader) -> bool:
+        """Say whether there is still something to wait for: always, or until records of several lines are over."""
+        if self._is_stopping or self._task.until == "stopped":
+            return not self._is_stopping
         reader.flush()
         return reader.due_in_s() is not None
 
-    def _read_all(self, reader: Reader) -> None:
-        while not self._is_stopping and reader.turn():
-            if not self._hints.empty() and self._needs_reconciling(reader, self._drain()):
-                self._reconcile(reader)
+    def _work(self, reader: Reader) -> bool:
+        """Let the reader have a turn, or wait until there is room for what it finds; False when nothing is left to be read."""
+        if self._handover.is_full:
+            # Who has no room for more still sees names change: what is rotated away now must be open before it is deleted.
+            self._look_up(reader, self._until_look_s())
+            return True
+        has_more = reader.turn()
+        if has_more:
+            self._look_up(reader, 0.0)
+        return has_more
 
-    def _wait(self, reader: Reader) -> list[Hint]:
-        now_s = self._task.clock.monotonic_s()
-        delays = [self._reconcile_at_s - now_s, reader.due_in_s()]
-        try:
-            first = self._hints.get(timeout=max(0.0, min(delay for delay in delays if delay is not None)))
-        except queue.Empty:
-            return []
-        return [first, *self._drain()]
+    def _look_up(self, reader: Reader, patience_s: float) -> None:
+        """Wait for news, and take note of them."""
+        self._bell.wait(patience_s, self._watch.fd)
+        if self._needs_reconciling(reader, self._watch.take()):
+            self._reconcile(reader)
 
-    def _drain(self) -> list[Hint]:
-        hints: list[Hint] = []
-        while len(hints) < _HINTS_AT_ONCE:
-            try:
-                hints.append(self._hints.get_nowait())
-            except queue.Empty:
-                break
-        return hints
+    def _may_read(self) -> bool:
+        return not (self._handover.is_full or self._is_stopping)
 
-    def _needs_reconciling(self, reader: Reader, hints: list[Hint]) -> bool:
+    def _until_look_s(self) -> float:
+        return self._reconcile_at_s - self._task.clock.monotonic_s()
+
+    def _patience_s(self, reader: Reader) -> float:
+        """Say how long nothing is to be done, as far as that is known."""
+        due_in_s = reader.due_in_s()
+        return self._until_look_s() if due_in_s is None else min(self._until_look_s(), due_in_s)
+
+    def _needs_reconciling(self, reader: Reader, news: News) -> bool:
         """Tell the reader what happened; True when it must compare names now."""
-        for hint in hints:
-            self._unannounced.pop(hint.path, None)
-        is_needed = reader.touch({hint.path for hint in hints if not hint.is_name})
-        if is_needed or any(_is_about_names(reader, hint) for hint in hints):
-            self._reconcile_at_s = min(self._reconcile_at_s, self._rested_at_s)
-            self._is_asked = True
+        if news:
+            self._lookout.announced(news.written)
+            self._lookout.announced(path for path, _ in news.named)
+            is_needed = reader.touch(news.written) or news.is_incomplete
+            if is_needed or any(reader.is_relevant(path, is_directory=is_directory) for path, is_directory in news.named):
+                self._reconcile_at_s = min(self._reconcile_at_s, self._rested_at_s)
+                self._is_asked = True
         return self._task.clock.monotonic_s() >= self._reconcile_at_s
 
     def _reconcile(self, reader: Reader) -> None:
         """Compare names; what a sweep finds, which no event asked for, must be announced by one shortly."""
-        clock, tuning = self._task.clock, self._task.tuning
-        began_at_s = clock.monotonic_s()
-        news = reader.reconcile()
+        found = reader.reconcile()
         if not self._is_asked:
-            self._unannounced.update(dict.fromkeys(news - self._unannounced.keys(), began_at_s))
+            self._lookout.found(found)
         # What happened between looking and watching is seen by looking once more.
-        while self._arm(reader.directories):
-            self._unannounced.clear()
+        while self._lookout.arm(reader.directories):
             reader.reconcile()
-        now_s = clock.monotonic_s()
+        self._is_asked = False
+        now_s = self._task.clock.monotonic_s()
         # Ten thousand files take a while to compare: a storm of names must not leave time for nothing else.
         self._rested_at_s = now_s + reader.look_s
-        delay_s = tuning.poll_s if self._is_blind(now_s) else tuning.reconcile_s
-        self._is_asked = False
-        self._reconcile_at_s = now_s + max(delay_s, _IDLE_RATIO * reader.look_s)
-
-    def _is_blind(self, now_s: float) -> bool:
-        """Say whether wake-ups cannot be relied on: not watching, or something happened and no event came (overflow, NFS)."""
-        if not self._is_watching:
-            self._unannounced.clear()
-        if any(now_s - at_s > _EVENT_S for at_s in self._unannounced.values()):
-            if now_s >= self._blind_until_s:
-                _log.warning("events_missing", source=self._task.source, path=next(iter(self._unannounced)))
-            self._blind_until_s = now_s + self._task.tuning.rearm_s
-            self._unannounced.clear()
-        return not self._is_watching or now_s < self._blind_until_s
-
-    def _arm(self, directories: set[str]) -> bool:
-        now_s = self._task.clock.monotonic_s()
-        if not self._is_watching and now_s < self._rearm_at_s:
-            return False
-        try:
-            is_new = self._watch.arm(directories)
-        except OSError as error:
-            if self._is_watching or not self._rearm_at_s:
-                _log.warning("watching_failed", source=self._task.source, reason=error.strerror, poll_s=self._task.tuning.poll_s)
-            self._is_watching = False
-            self._rearm_at_s = now_s + self._task.tuning.rearm_s
-            return False
-        if not self._is_watching and self._rearm_at_s:
-            _log.info("watching_again", source=self._task.source)
-        self._is_watching = True
-        return is_new
-
-
-def _is_about_names(reader: Reader, hint: Hint) -> bool:
-    return hint.is_name and reader.is_relevant(hint.path, is_directory=hint.is_directory)
+        delay_s = max(self._lookout.interval_s(), _IDLE_RATIO * reader.look_s)
+        if reader.lacks_descriptors:  # what is open has to be read and closed before the rest can be
+            delay_s = max(self._task.tuning.poll_s, reader.look_s)
+        self._reconcile_at_s = now_s + delay_s

@@ -13,6 +13,8 @@ from opsbot.adapters.sources.file.place import Entry, Identity, status_of
 from opsbot.core.log import MARKER_BYTES, Checkpoint, marker_of
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_QUIETLY = getattr(os, "O_NOATIME", 0)
+"""Without it each read after a write makes the file system note when: half of what a read costs. Only for one's own files."""
 
 
 class RewrittenError(Exception):
@@ -137,10 +139,12 @@ class Tracked:
 
     def consume(self, block: Block, size: int) -> None:
         """Move on by so much of a block; what is left of it is an open record."""
+        reached = max(self.reached, block.end.offset)
         if size >= len(block.data):
             self.move_to(block.end)
+            if block.rest is not None:
+                self.reached, self.pending = reached, block.rest
             return
-        reached = max(self.reached, block.end.offset)
         self.move_to(block.cursor_at(size) if size else self.cursor)
         self.reached = reached
         self._before_open, self.open_record = block.around(self.cursor)
@@ -247,7 +251,12 @@ class Tracked:
             return self._no_newline(window, max_line_bytes)
         hole = self._encoding.after_line_before_hole(raw, window.fresh, last)
         after = last if hole < 0 else hole
-        return self._block(raw, start, after, window.cursor(self.cursor.offset + after - start, after))
+        block = self._block(raw, start, after, window.cursor(self.cursor.offset + after - start, after))
+        # Most reads find one new line at the end of a file: then a second one would only say so.
+        is_last = not window.is_full and window.stop - after < max_line_bytes
+        if is_last and not raw.startswith(self._encoding.nul, after, window.stop):
+            block.rest = bytes(raw[after : min(window.stop, after + MARKER_BYTES)])
+        return block
 
     def _no_newline(self, window: Window, max_line_bytes: int) -> Block | None:
         size = window.stop - window.fresh
@@ -300,7 +309,10 @@ def _open(path: str) -> int:
     # Looked at before it is opened as well: opening a pipe would wake the program at its other end.
     if not stat.S_ISREG(status_of(path).st_mode):
         raise NotAFileError(f"{path} is no regular file")
-    fd = os.open(path, _FLAGS)
+    try:
+        fd = os.open(path, _FLAGS | _QUIETLY)
+    except PermissionError:
+        fd = os.open(path, _FLAGS)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise NotAFileError(f"{path} is no regular file")

@@ -1,5 +1,6 @@
 """The numbers of the file source; the defaults are meant for production, the others for tests."""
 
+import resource
 from dataclasses import dataclass
 
 
@@ -34,3 +35,7 @@ class Tuning:
     batch_records: int = 500
     queued_batches: int = 8
     open_files: int = 0
+
+    def most_open_files(self) -> int:
+        """Say how many files may be open; asked anew each time, because the limit of a process can be changed."""
+        return self.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
