@@ -46,6 +46,10 @@ class Lineup:
         """Give the files of the same log that come before it."""
         return takewhile(lambda each: each is not tracked, self._queues[tracked.family])
 
+    def is_first(self, tracked: Tracked) -> bool:
+        """Say whether no file of its log comes before it."""
+        return self._queues[tracked.family][0] is tracked
+
     def in_the_way(self, tracked: Tracked) -> Iterator[Tracked]:
         """Give the files that must be read first, as far as they do not wait for this one.
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from opsbot.adapters.sources.file import lineage, rescue, retirement
+from opsbot.adapters.sources.file import lineage, rescue, retirement, short_way
 from opsbot.adapters.sources.file.block import Block, Buffer
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.generation import is_complete
@@ -130,9 +130,12 @@ class Reader:
         read_bytes = 0
         before = self._waiting()
         for tracked in list(self._ledger.dirty):
-            if tracked in self._ledger.dirty and self._may_read(tracked):
+            if (
+                tracked in self._ledger.dirty
+                and (size := self._read_shortly(tracked) or self._read_if_allowed(tracked)) is not None
+            ):
                 is_moving = True
-                read_bytes += self._read(tracked)
+                read_bytes += size
                 if self._parcel.is_urgent():
                     self.flush()
             if read_bytes >= _PASS_BYTES or not self._may_read_on():
@@ -157,6 +160,22 @@ class Reader:
         if batch is not None:
             self.standing.handed_over(batch)
             self._emit(batch)
+
+    def _read_shortly(self, tracked: Tracked) -> int:
+        """Read the last lines of a file by the short way; 0 when it has to be the long one."""
+        if self._task.multiline or not short_way.is_plain(tracked) or not self._ledger.lineup.is_first(tracked):
+            return 0
+        block = short_way.last_lines(tracked, self._buffer, self._tuning.chunk_bytes)
+        if block is None:
+            return 0
+        size = self._consume(tracked, block)
+        self._drained(tracked)
+        self._between(tracked.path)
+        return size
+
+    def _read_if_allowed(self, tracked: Tracked) -> int | None:
+        """Read a file, None when another must be read first."""
+        return self._read(tracked) if self._may_read(tracked) else None
 
     def _may_read(self, tracked: Tracked) -> bool:
         first = next(self._ledger.lineup.in_the_way(tracked), None)

@@ -84,6 +84,11 @@ class Tracked:
         return self.is_found and self.path == self.family
 
     @property
+    def is_midway(self) -> bool:
+        """Whether it is read in the middle of a long line, of NULs, or of a record that may go on."""
+        return self._ahead is not None or bool(self.open_record)
+
+    @property
     def size(self) -> int:
         """Its length now; of a closed file what was known last."""
         return self.seen[0] if self.fd is None else os.fstat(self.fd).st_size
