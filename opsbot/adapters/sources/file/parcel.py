@@ -31,14 +31,15 @@ class Parcel:
     def record(self, record: Record) -> None:
         """Take a record, and that its file was consumed up to the end of it."""
         self._records.append(record)
-        self._note(record.checkpoint)
+        self.keep(record.checkpoint)
 
     def advance(self, tracked: Tracked, cursor: Cursor, size: int = 0) -> None:
         """Note that the file was consumed up to the cursor, `size` bytes further than before."""
         self._progress_bytes += size
-        self._note(tracked.checkpoint(self._source, cursor))
+        self.keep(tracked.checkpoint(self._source, cursor))
 
-    def _note(self, checkpoint: Checkpoint) -> None:
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Note a checkpoint."""
         identity = (checkpoint.device, checkpoint.inode)
         self._checkpoints[identity] = checkpoint
         self._forgotten.pop(identity, None)
