@@ -134,6 +134,7 @@ class SourceFigures:
 
 
 MARKER_BYTES = 256
+UNNAMED = "unnamed"
 
 
 def marker_of(tail: bytes | bytearray | memoryview) -> bytes:
@@ -150,7 +151,8 @@ class Checkpoint:
 
     `offset` (bytes) stands at the start of a line. `marker` is the `marker_of` the bytes just before it: the same
     device and inode with another marker is another file. `generation` names the content: it stays when the file is renamed,
-    copied or compressed, and a file that was truncated and written anew has another one.
+    copied or compressed, and a file that was truncated and written anew has another one. It is `UNNAMED` in what an opsbot left
+    that did not name contents, "" as long as nothing of the content was read.
     """
 
     source: str

@@ -191,7 +191,7 @@ async def test_state_is_for_its_owner_alone_and_the_account_log_for_its_group_to
     state = pair.alice.database.parent
     modes = await asyncio.to_thread(lambda: modes_of([state, *state.iterdir()]))
 
-    assert modes.pop("alice") == 0o700
+    assert (modes.pop("alice"), modes.pop("rules")) == (0o700, 0o700)
     assert set(modes.values()) == {0o600}
     assert await asyncio.to_thread(modes_of, [pair.bob.log_file]) == {"bob.log": 0o640}
 

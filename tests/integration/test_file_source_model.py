@@ -5,10 +5,12 @@ or two. What was committed in the end must be every line exactly once, and in or
 `OPSBOT_MODEL_EXAMPLES` for more programs than the usual two hundred.
 """
 
+import gzip
 import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,13 @@ class Writer:
             os.close(self._fd)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.generation += 1
+        if not os.fstat(self._fd).st_size:
+            self.stamp(self._fd)
+
+    def stamp(self, file: int | Path) -> None:
+        """Give a file a time of its own: the file system's are too coarse for a program that runs in a millisecond."""
+        self.writes += 1
+        os.utime(file, (self.writes, self.writes))
 
     def close(self) -> None:
         os.close(self._fd)
@@ -95,10 +104,8 @@ class Writer:
         return True
 
     def _append(self, content: bytes) -> None:
-        """Write with a time stamp of its own: the file system's are too coarse for a program that runs in a millisecond."""
         os.write(self._fd, content)
-        self.writes += 1
-        os.utime(self._fd, (self.writes, self.writes))
+        self.stamp(self._fd)
 
     def _next(self) -> str:
         number = len(self.written)
@@ -219,9 +226,9 @@ class World:
             self.writer.open()
 
     def _shift(self) -> None:
-        numbers = [int(each.suffix[1:]) for each in self.directory.glob("app.log.*")]
-        for number in sorted(numbers, reverse=True):
-            (self.directory / f"app.log.{number}").rename(self.directory / f"app.log.{number + 1}")
+        rotated = [(int(each.name.split(".")[2]), each) for each in self.directory.glob("app.log.*")]
+        for number, each in sorted(rotated, reverse=True):
+            each.rename(str(each).replace(f".log.{number}", f".log.{number + 1}"))
 
     def reopen(self, _: int) -> None:
         self.writer.open()
@@ -240,6 +247,7 @@ class World:
         if style > 4:
             self.look(1)
         os.truncate(self.log, 0)
+        self.writer.stamp(self.log)
 
     def truncate_and_regrow(self, count: int) -> None:
         """Nothing of it is kept, so that only what was read before can be promised."""
@@ -248,6 +256,7 @@ class World:
         if self.log.exists():
             size = self.log.stat().st_size
             os.truncate(self.log, 0)
+            self.writer.stamp(self.log)
             while self.log.stat().st_size < size and self.writer.writes_to(self.log):
                 self.writer.write(1 + count)
 
@@ -257,6 +266,36 @@ class World:
         self.log.unlink(missing_ok=True)
         self.writer.open()
 
+    def compress(self, _: int) -> None:
+        """Compress the rotated files that the reader has met."""
+        self._compress({inode for _, inode in self.names_seen})
+
+    def _compress(self, met: Collection[int] | None = None) -> None:
+        for each in self.directory.iterdir():
+            status = each.stat()
+            is_over = each != self.log and each.suffix != ".gz" and not self.writer.writes_to(each)
+            if is_over and (met is None or status.st_ino in met):
+                compressed = each.with_name(each.name + ".gz")
+                compressed.write_bytes(gzip.compress(each.read_bytes(), 0))
+                os.utime(compressed, ns=(status.st_mtime_ns, status.st_mtime_ns))
+                each.unlink()
+
+    def down(self, turns: int) -> None:
+        """Be away for some rotations, which are compressed sooner or later; an odd number ends like a kill -9."""
+        if turns % 2:
+            self._lose(turns)
+        else:
+            self.reader.flush()
+            self.commit()
+        self.reader.__exit__(None, None, None)
+        for number in range(turns):
+            self.writer.write(number)
+            if number % 4 == 3:
+                self._compress()
+            self.rename(1)
+        self._compress()
+        self._restart()
+
     def restart(self, _: int) -> None:
         self.reader.flush()
         self.commit()
@@ -264,12 +303,15 @@ class World:
 
     def crash(self, uncommitted: int) -> None:
         """Die like from kill -9: the first of the batches that are lost had been acted on."""
+        self._lose(uncommitted)
+        self._restart()
+
+    def _lose(self, uncommitted: int) -> None:
         kept = max(0, len(self.pending) - uncommitted)
         for batch in self.pending[kept : kept + 1]:
             self.see(batch)
         self.pending[:] = self.pending[:kept]
         self.commit()
-        self._restart()
 
     def _restart(self) -> None:
         self.reader.__exit__(None, None, None)
@@ -300,6 +342,8 @@ STEPS = {
     "delete": 1,
     "restart": 1,
     "crash": 1,
+    "compress": 1,
+    "down": 1,
     "wait": 1,
     "save": 1,
 }

@@ -1,19 +1,22 @@
 """What is read has an identity: how a file is known again, and how the same record always has the same key."""
 
 import asyncio
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from opsbot.adapters.sources.file import generation
+from opsbot.adapters.sources.file import archive, generation
 from opsbot.adapters.stores.sqlite.store import SqliteStore
 from opsbot.core.log import Batch, Checkpoint, Rule
-from tests.integration.followed_log import FollowedLog, append
+from tests.integration.followed_log import FollowedLog, append, open_files
 
 LINES = [f"2026-11-20 10:00:{number:02} line {number}" for number in range(60)]
 LONG_WAIT_S = 31.0
@@ -71,6 +74,20 @@ def test_database_of_version_1_goes_on_where_it_was(log: Path, tmp_path: Path, c
         assert (followed.read(), followed.gaps) == (["since then"], [])
 
 
+def test_compressed_history_is_not_read_with_a_database_of_version_1(log: Path, tmp_path: Path) -> None:
+    append(log, "history")
+    rotate(log)
+    compress_rotated(log)
+    append(log, *LINES[:20])
+    version_1(tmp_path / "opsbot.db", log, log.read_bytes())
+    append(log, "since then")
+    rotate(log)
+    compress_rotated(log)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=asyncio.run(checkpoints_in(tmp_path / "opsbot.db"))) as followed:
+        assert (followed.read(), followed.gaps) == (["since then", "live"], [])
+
+
 def test_database_of_version_1_keeps_no_bytes_of_logs(log: Path, tmp_path: Path) -> None:
     version_1(tmp_path / "opsbot.db", log, b"login code 123456\n")
     asyncio.run(checkpoints_in(tmp_path / "opsbot.db"))
@@ -109,10 +126,9 @@ def copy_and_truncate(log: Path, name: str) -> None:
 
 
 def rotate(log: Path) -> None:
-    numbers = [int(each.name.split(".")[2]) for each in log.parent.glob("app.log.*")]
-    for number in sorted(numbers, reverse=True):
-        for each in log.parent.glob(f"app.log.{number}*"):
-            each.rename(str(each).replace(f".log.{number}", f".log.{number + 1}"))
+    rotated = [(int(each.name.split(".")[2]), each) for each in log.parent.glob("app.log.*")]
+    for number, each in sorted(rotated, reverse=True):
+        each.rename(str(each).replace(f".log.{number}", f".log.{number + 1}"))
     log.rename(log.with_name("app.log.1"))
 
 
@@ -265,3 +281,311 @@ def test_records_of_a_log_of_which_nothing_was_ever_committed_have_the_keys_they
             lives.append(followed.batches)
 
     assert [len(each) for each in keys(*lives).values()] == [1] * 6
+
+
+# Compressed rotations
+
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def compress(path: Path, suffix: str = ".gz") -> Path:
+    """Do as logrotate does: the compressed file has the time of the original, which goes away last."""
+    status = path.stat()
+    compressed = path.with_name(path.name + suffix)
+    compressed.write_bytes(COMPRESSORS[suffix](path.read_bytes()))
+    os.utime(compressed, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    path.unlink()
+    return compressed
+
+
+def compress_rotated(log: Path, suffix: str = ".gz", *, is_delayed: bool = False) -> None:
+    for each in log.parent.glob("app.log.*"):
+        if each.suffix[1:].isdigit() and not (is_delayed and each.suffix == ".1"):
+            compress(each, suffix)
+
+
+@pytest.mark.parametrize("is_delayed", [False, True])
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+@pytest.mark.parametrize("count", [1, 60])
+def test_hundred_compressed_rotations_while_nobody_read_lose_nothing(
+    log: Path, suffix: str, count: int, *, is_delayed: bool
+) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:count])
+        followed.read()
+    for number in range(100):
+        append(log, f"generation {number}")
+        rotate(log)
+        compress_rotated(log, suffix, is_delayed=is_delayed)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert (again.read(), again.gaps) == ([*(f"generation {number}" for number in range(100)), "live"], [])
+
+
+def test_compressed_rotations_by_date_while_nobody_read_lose_nothing(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read")
+        followed.read()
+    for day in range(10, 30):
+        append(log, f"day {day}")
+        os.utime(log, (day, day))
+        log.rename(log.with_name(f"app.log-202611{day}"))
+        compress(log.with_name(f"app.log-202611{day}"))
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert again.read() == [f"day {day}" for day in range(10, 30)]
+
+
+def test_compressed_history_is_not_read_at_the_first_start(log: Path) -> None:
+    append(log, "history")
+    rotate(log)
+    compress_rotated(log)
+    append(log, "old")
+    with FollowedLog(log, read_from="beginning") as followed:
+        assert followed.read() == ["old"]
+
+
+def test_compressed_history_is_not_read_after_a_restart(log: Path) -> None:
+    append(log, "history")
+    rotate(log)
+    compress_rotated(log)
+    append(log, "live")
+    with FollowedLog(log, read_from="beginning") as followed:
+        followed.read()
+    append(log, "since then")
+    rotate(log)
+    compress_rotated(log)
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert (again.read(), again.gaps) == (["since then"], [])
+
+
+def test_compressed_history_is_not_read_although_the_log_was_deleted(log: Path) -> None:
+    append(log, "history")
+    rotate(log)
+    compress_rotated(log)
+    append(log, "live")
+    with FollowedLog(log) as followed:
+        followed.read()
+    log.unlink()
+    append(log, "another")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert (again.read(), len(again.gaps)) == (["another"], 1)
+
+
+def test_what_came_after_an_empty_log_is_read_from_the_compressed_rotations(log: Path) -> None:
+    append(log, "history")
+    rotate(log)
+    compress_rotated(log)
+    log.touch()
+    with FollowedLog(log) as followed:
+        followed.read()
+    for number in range(5):
+        append(log, f"generation {number}")
+        rotate(log)
+        compress_rotated(log)
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        assert again.read() == [f"generation {number}" for number in range(5)]
+
+
+def test_rotations_that_are_left_are_read_when_the_older_ones_are_gone(log: Path) -> None:
+    append(log, "history")
+    rotate(log)
+    compress_rotated(log)
+    append(log, *LINES)
+    with FollowedLog(log) as followed:
+        followed.read()
+    for number in range(10):
+        append(log, f"generation {number}")
+        rotate(log)
+        compress_rotated(log)
+        log.with_name("app.log.4.gz").unlink(missing_ok=True)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        lines = again.read()
+
+        assert (lines, len(again.gaps)) == (["generation 7", "generation 8", "generation 9", "live"], 1)
+
+
+@pytest.mark.parametrize("is_delayed", [False, True])
+def test_what_logrotate_compresses_while_somebody_reads_is_read_once(
+    log: Path, monkeypatch: pytest.MonkeyPatch, *, is_delayed: bool
+) -> None:
+    monkeypatch.setattr(archive, "unpack", lambda *_: pytest.fail("nothing needs to be decompressed"))
+    with FollowedLog(log) as followed:
+        for number in range(6):
+            append(log, f"{number} early")
+            followed.read()
+            append(log, f"{number} late")
+            rotate(log)
+            compress_rotated(log, is_delayed=is_delayed)
+            log.touch()
+            followed.read_after(LONG_WAIT_S)
+            followed.read_after(LONG_WAIT_S)
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        again.read()
+
+        lines = [record.text for record in followed.records + again.records]
+        assert lines == [f"{number} {part}" for number in range(6) for part in ("early", "late")]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, LONG_WAIT_S])
+@pytest.mark.parametrize("is_delayed", [False, True])
+def test_restart_soon_after_a_compression_reads_nothing_again(log: Path, seconds: float, *, is_delayed: bool) -> None:
+    lives = []
+    checkpoints: tuple[Checkpoint, ...] = ()
+    for number in range(6):
+        with FollowedLog(log, checkpoints=checkpoints) as followed:
+            append(log, f"{number} early")
+            followed.read()
+            rotate(log)
+            append(log, f"{number} late")
+            compress_rotated(log, is_delayed=is_delayed)
+            followed.read_after(seconds)
+            checkpoints = followed.saved
+            lives += [record.text for record in followed.records]
+    with FollowedLog(log, checkpoints=checkpoints) as followed:
+        assert lives + followed.read() == [f"{number} {part}" for number in range(6) for part in ("early", "late")]
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_kill_9_in_the_middle_of_compressed_rotations_gives_every_record_with_one_key(log: Path, number: int) -> None:
+    with FollowedLog(log, batch_records=2) as followed:
+        append(log, *LINES[:3])
+        followed.read()
+    for index in range(4):
+        append(log, *LINES[3 + 3 * index : 6 + 3 * index])
+        rotate(log)
+        compress_rotated(log, is_delayed=index > 2)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved, batch_records=2) as second:
+        second.read()
+    seen = followed.batches + second.batches[: number + 1]
+    rotate(log)
+    compress_rotated(log)
+    append(log, "more")
+    with FollowedLog(log, checkpoints=committed(followed.batches + second.batches[:number])) as third:
+        third.read()
+    done = [record.text for batch in followed.batches + second.batches[:number] for record in batch.records]
+
+    assert done + [record.text for record in third.records] == [*LINES[:15], "live", "more"]
+    assert [each for each in keys(seen, third.batches).values() if len(each) > 1] == []
+
+
+def test_log_that_was_copied_truncated_and_compressed_while_nobody_read_loses_nothing(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read")
+        followed.read()
+    for number in range(3):
+        append(log, f"generation {number}, and longer than before")
+        for old in (2, 1):
+            for each in log.parent.glob(f"app.log.{old}.gz"):
+                each.rename(log.with_name(f"app.log.{old + 1}.gz"))
+        copy_and_truncate(log, "app.log.1")
+        compress_rotated(log)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        lines = again.read()
+
+        assert (lines, again.gaps) == ([*(f"generation {number}, and longer than before" for number in range(3)), "live"], [])
+        assert [len(each) for each in keys(followed.batches, again.batches).values()] == [1] * 5
+
+
+def test_log_that_is_compressed_as_it_is_copied_loses_nothing(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        append(log, "two")
+        log.with_name("app__2026-11-20_00-00-00.log.gz").write_bytes(gzip.compress(log.read_bytes()))
+        os.truncate(log, 0)
+        append(log, "three, and longer")
+
+        assert (followed.read(), followed.gaps) == (["two", "three, and longer"], [])
+
+
+def test_compressed_rotation_that_is_renamed_before_its_turn_is_read(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read")
+        followed.read()
+    for number in range(4):
+        append(log, f"generation {number}")
+        rotate(log)
+        compress_rotated(log)
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        log.touch()
+        rotate(log)
+
+        assert again.read() == [f"generation {number}" for number in range(4)]
+
+
+def test_compressed_rotation_that_nobody_here_can_decompress_is_a_gap_that_says_so(log: Path) -> None:
+    append(log, "history")
+    rotate(log)
+    compress_rotated(log)
+    log.touch()
+    with FollowedLog(log) as followed:
+        followed.read()
+    log.with_name("app.log.1.zst").write_bytes(b"(\xb5/\xfd")
+    log.with_name("app.log.1.gz").rename(log.with_name("app.log.2.gz"))
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        again.read()
+
+        assert [(Path(gap.path).name, gap.reason) for gap in again.gaps] == [
+            ("app.log.1.zst", "cannot be decompressed to its end: .zst is not understood; only .gz, .bz2 and .xz are")
+        ]
+
+
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+def test_what_can_be_read_of_a_damaged_rotation_is_read_and_the_rest_is_a_gap(log: Path, suffix: str) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES)
+        followed.read()
+    append(log, *(f"{number} {os.urandom(50).hex()}" for number in range(20_000)))
+    rotate(log)
+    compress_rotated(log, suffix)
+    compressed = log.with_name(f"app.log.1{suffix}")
+    os.truncate(compressed, compressed.stat().st_size // 2)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        lines = again.read()
+
+        assert (lines[0].split()[0], lines[-1], 5_000 < len(lines) < 15_000) == ("0", "live", True)
+        assert [gap.reason.split(":")[0] for gap in again.gaps] == ["cannot be decompressed to its end"]
+
+
+def test_rotation_that_is_too_large_when_decompressed_is_a_gap_that_says_so(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES)
+        followed.read()
+    append(log, "x" * 5_000_000, "too far")
+    rotate(log)
+    compress_rotated(log)
+    with FollowedLog(log, checkpoints=followed.saved, archive_bytes=2_000_000) as again:
+        assert len(again.read()) == 1
+        assert [gap.reason.split(" bytes")[0] for gap in again.gaps] == ["is larger than 2000000"]
+
+
+def test_large_rotation_does_not_stay_in_memory_when_it_is_decompressed(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES)
+        followed.read()
+    append(log, *(f"{number} {'x' * 1000}" for number in range(20_000)))
+    rotate(log)
+    compress_rotated(log)
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        in_memory = [each for each in open_files() if "memfd" in each]
+
+        assert (len(again.read()), in_memory) == (20_000, [])
+
+
+def test_decompressed_rotation_is_given_back_when_it_was_read(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read")
+        followed.read()
+    append(log, "compressed")
+    rotate(log)
+    compress_rotated(log)
+    log.touch()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        again.read()
+
+        assert len(list(Path("/proc/self/fd").iterdir())) == before + 1

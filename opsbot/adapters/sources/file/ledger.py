@@ -2,14 +2,14 @@
 
 import errno
 
+from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.complaint import Complaints
-from opsbot.adapters.sources.file.cursor import Cursor
-from opsbot.adapters.sources.file.generation import after, complete, head_of, is_complete, origin_of
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of
 from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.resumption import Resumption
+from opsbot.adapters.sources.file.shelf import Shelf
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import NotAFileError, Tracked
 
@@ -44,6 +44,8 @@ class Ledger:
         self.lacks_descriptors = False
         self.reopened = 0
         self.look_s = 0.0
+        self.shelf = Shelf(task.source, task.checkpoints, place, parcel)
+        self._unshelved: set[str] = set()
         self._complaints = complaints
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
@@ -58,6 +60,7 @@ class Ledger:
         self.lacks_descriptors = False
         self._newcomers = {}
         self._room = self.task.tuning.most_open_files() - sum(1 for each in self.files.values() if each.fd is not None)
+        self.shelf.refresh()
         for _ in range(_LOOKS):
             before = len(self._newcomers)
             began_at_s = self.task.clock.monotonic_s()
@@ -69,7 +72,7 @@ class Ledger:
         self.watched = listing.watched
         self.absent = listing.absent
         self._miss(met, listing)
-        self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)))
+        self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)), listing)
         if self._resumption.is_open and not self.lacks_descriptors:
             self._resumption.settle(listing, {each.path: each for each in self.files.values() if each.is_live}, met)
         self._is_started = True
@@ -90,48 +93,26 @@ class Ledger:
         self.parcel.advance(tracked, tracked.cursor)
         self.mark(tracked)
 
-    def name(self, tracked: Tracked, *, is_over: bool = False) -> bool:
-        """Name the content of a file; False as long as its first line is unfinished, unless nobody will finish it.
-
-        Copies that were made of a log between two truncations, and never read there, come between what the log held before and
-        what it holds now.
-        """
-        if self.inherit(tracked):
-            return True
-        head = head_of(tracked.fd) if tracked.fd is not None else None
-        if tracked.fd is None or (head is None and not is_over):
-            return False
-        heirs = [each for each in self.lineup.relatives(tracked) if each.generation and not is_complete(each.generation)]
-        origin = heirs[-1].generation if heirs else origin_of(tracked.fd, *tracked.identity)
-        tracked.generation = complete(origin, head or b"")
-        self.parcel.advance(tracked, tracked.cursor)
-        for heir in heirs[-1:]:
-            if heir is not tracked:
-                heir.generation = after(tracked.generation)
-                self.parcel.advance(heir, heir.cursor)
-        return True
-
-    def inherit(self, tracked: Tracked) -> bool:
-        """Give a copy the name of what was named and then truncated unread (though a life before may have read it)."""
-        for other in self.lineup.relatives(tracked):
-            is_unread = is_complete(other.generation) and not other.cursor.offset
-            if is_unread and not other.holds(Cursor(), other.generation) and tracked.holds(Cursor(), other.generation):
-                tracked.generation, other.generation = other.generation, after(other.generation)
-                self.parcel.advance(tracked, tracked.cursor)
-                self.parcel.advance(other, other.cursor)
-                return True
-        return False
-
     def drop(self, tracked: Tracked) -> None:
         """Follow a file no longer, and forget it."""
         tracked.close()
         del self.files[tracked.identity]
         self.lineup.remove(tracked)
         self.dirty.pop(tracked, None)
-        self.parcel.forget(tracked.identity)
+        self._forget(tracked)
         for copy in [each for each in self.files.values() if each.original is tracked]:
             copy.original = None
             self.mark(copy)
+
+    def _forget(self, tracked: Tracked) -> None:
+        if tracked.is_archive:
+            self.parcel.forget(tracked.identity)
+            self.shelf.end_at(tracked.family, tracked.path, tracked.identity, tracked.seen[1])
+            return
+        others_gone = any(each.is_archive or not each.is_found for each in self.lineup.relatives(tracked))
+        for identity in self.shelf.leave(tracked.family, tracked.identity, is_last=not others_gone):
+            if identity not in self.files:
+                self.parcel.forget(identity)
 
     def _look_through(self, listing: Listing) -> set[Identity]:
         self.by_real_path = {}
@@ -218,7 +199,7 @@ class Ledger:
 
     def _miss(self, met: set[Identity], listing: Listing) -> None:
         now_s = self.task.clock.monotonic_s()
-        for tracked in [each for identity, each in self.files.items() if identity not in met]:
+        for tracked in [each for identity, each in self.files.items() if identity not in met and not each.is_archive]:
             if tracked.is_live:
                 tracked.grown_at_s = now_s
             tracked.is_found = False
@@ -232,15 +213,32 @@ class Ledger:
             if tracked.fd is None and is_deleted and now_s - tracked.missing_since_s >= self.task.tuning.rotate_wait_s:
                 self.drop(tracked)
 
-    def _admit_all(self, newcomers: list[Tracked]) -> None:
+    def archive(self, entry: Entry) -> Archive:
+        """Make a compressed rotation readable."""
+        return Archive(entry, self.task.tuning.archive_bytes, self.task.encoding)
+
+    def _admit_all(self, newcomers: list[Tracked], listing: Listing) -> None:
         self._known_logs |= {each.path for each in newcomers if each.is_live}
         claimed = {each for each in newcomers if self._resumption.claim(each)}
         for tracked in newcomers:
             if not self._resumption.adopt(tracked, self._newcomers) and tracked not in claimed:
                 self._begin(tracked)
+        for archive in self._unshelve(listing):
+            self.admit(archive)
         for tracked in newcomers:
             tracked.is_checked = tracked.is_checked or (tracked.is_claimed and tracked.is_live)
             self.admit(tracked)
+
+    def _unshelve(self, listing: Listing) -> list[Archive]:
+        """See, once, what is to be read of the compressed rotations in each directory."""
+        directories = listing.homes.keys() - self._unshelved
+        if not directories:
+            return []
+        self._unshelved |= directories
+        checkpoints = self._resumption.by_log()
+        logs = [family for directory in directories for family in self.shelf.logs(directory)]
+        unread = [self._resumption.unshelve(self.shelf, each, checkpoints.get(each, []), self.archive) for each in logs]
+        return [archive for archives in unread for archive in archives]
 
     def _begin(self, tracked: Tracked) -> None:
         """Start a file that no checkpoint speaks of: a new one from its beginning, an old one as configured."""

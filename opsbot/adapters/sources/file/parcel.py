@@ -36,14 +36,17 @@ class Parcel:
         if not self._records:
             self._found_at_s = self._clock.monotonic_s()
         self._records.append(record)
-        checkpoint = record.checkpoint
-        self._note((checkpoint.device, checkpoint.inode), checkpoint)
+        self.keep(record.checkpoint)
 
     def advance(self, tracked: Tracked, cursor: Cursor, size: int = 0) -> None:
         """Note that the file was consumed up to the cursor, `size` bytes further than before."""
         self._progress_bytes += size
         # Written out once it leaves: a file may go on a thousand times until then.
         self._note(tracked.identity, (tracked, cursor))
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Note a checkpoint."""
+        self._note((checkpoint.device, checkpoint.inode), checkpoint)
 
     def _note(self, identity: Identity, reached: Checkpoint | tuple[Tracked, Cursor]) -> None:
         self._reached[identity] = reached

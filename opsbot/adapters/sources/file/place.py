@@ -1,12 +1,13 @@
 """Which files a path or a glob means, and which names are rotations of which log."""
 
 # Strings and not Path objects: every sweep handles all paths, and there may be ten thousand.
-# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120, PTH207
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120, PTH122, PTH207
 
 import fnmatch
 import glob
 import os
 import re
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -149,6 +150,40 @@ class Place:
         directory, name = os.path.split(path)
         found = self.family_name(name)
         return os.path.join(directory, found[0]) if found else None
+
+    def any_family(self, path: str) -> str | None:
+        """Give the path of the log that a path belongs to, compressed or not, None for strangers."""
+        stem, suffix = os.path.splitext(path)
+        return self.family(path) or (self.family(stem) if suffix in COMPRESSED else None)
+
+    def archives(self, directory: str) -> dict[str, list[Entry]]:
+        """Give the compressed rotations in a directory by log, the oldest first.
+
+        Left out is what is just being compressed: the rotation itself is still there, too.
+        """
+        found: dict[str, list[Entry]] = {}
+        if not self._has_wild_directories and directory != self._directories:
+            return found
+        try:
+            with os.scandir(directory) as items:
+                names = {item.name for item in items}
+        except OSError:
+            return found
+        for name in names:
+            stem = os.path.splitext(name)[0]
+            family = self.family_name(stem) if name.endswith(COMPRESSED) and self.family_name(name) is None else None
+            if family is not None and (stem not in names or stem == family[0]):
+                path = os.path.join(directory, name)
+                entry = Entry(path=path, family=os.path.join(directory, family[0]), is_matched=False, real=path)
+                _look_at(entry)
+                if entry.status is not None and stat.S_ISREG(entry.status.st_mode):
+                    found.setdefault(entry.family, []).append(entry)
+        for entries in found.values():
+            entries.sort(key=lambda entry: (entry.status.st_mtime_ns if entry.status else 0, entry.path))
+            # Numbers say more, for clocks are set back; but only where all have one.
+            if all(rotation_number(entry.path) for entry in entries):
+                entries.sort(key=lambda entry: -rotation_number(entry.path))
+        return found
 
     def certain_family(self, path: str) -> str | None:
         """Give the path of the log that a path belongs to, if its name leaves no doubt about that.

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 
-from opsbot.adapters.sources.file.place import Listing, Place, directory_of, has_wildcard, name_of
+from opsbot.adapters.sources.file.place import Entry, Listing, Place, directory_of, has_wildcard, name_of
 
 _NAMES_KEPT = 50_000
 
@@ -52,6 +52,17 @@ class Places:
     def certain_family(self, path: str) -> str | None:
         """Give the path of the log that a path belongs to, if its name leaves no doubt about that."""
         return next((family for place in self._candidates(path) if (family := place.certain_family(path))), None)
+
+    def any_family(self, path: str) -> str | None:
+        """Give the path of the log that a path belongs to, compressed or not, None for strangers."""
+        return next((family for place in self._candidates(path) if (family := place.any_family(path))), None)
+
+    def archives(self, directory: str) -> dict[str, list[Entry]]:
+        """Give the compressed rotations in a directory by log, the oldest first."""
+        found: dict[str, list[Entry]] = {}
+        for place in reversed(self._all):
+            found |= place.archives(directory)
+        return found
 
     def look(self) -> Listing:
         """Look at the file system; what cannot be looked at is left out of `homes`."""

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from opsbot.adapters.sources.file import lineage, rescue, retirement, short_way
+from opsbot.adapters.sources.file import lineage, naming, rescue, retirement, short_way
 from opsbot.adapters.sources.file.block import Block, Buffer
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.generation import is_complete
@@ -208,7 +208,7 @@ class Reader:
         Whoever acts on a record has committed by then what was handed over before: should he die without committing the
         record, it is found again under the same name, wherever its content has gone meanwhile.
         """
-        if not is_complete(tracked.generation) and self._ledger.name(tracked, is_over=is_over):
+        if not is_complete(tracked.generation) and naming.name(self._ledger, tracked, is_over=is_over):
             self.flush()
 
     def _has_older(self, tracked: Tracked) -> bool:
@@ -288,6 +288,8 @@ class Reader:
         tracked.is_drained = True
         tracked.is_settled = not tracked.is_live
         self._ledger.dirty.pop(tracked, None)
+        if tracked.is_archive:
+            self._retire(tracked)
 
     def _begin_anew(self, tracked: Tracked) -> None:
         self._ledger.reconcile()

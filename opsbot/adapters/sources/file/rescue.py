@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Iterator
 
+from opsbot.adapters.sources.file import naming
+from opsbot.adapters.sources.file.archive import unpacked_bytes
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.generation import after, is_complete
 from opsbot.adapters.sources.file.ledger import Ledger
@@ -10,6 +12,7 @@ from opsbot.adapters.sources.file.place import Entry, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Gap
 
+_ARCHIVES_LOOKED_AT = 2
 _LOOKED_AT = 64
 """So many strangers in the directory, the newest ones, may be the copy."""
 
@@ -33,12 +36,12 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
     for copy in copies:
         copy.original = None
         is_rescued |= _resume(ledger, copy, old, tracked.generation)
-    is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old)
+    is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old) or _rescue_from_archive(ledger, tracked, old)
     if not is_rescued and not _is_elsewhere(ledger, tracked):
         _lose(ledger, tracked, conclude)
     for each in ledger.lineup.relatives(tracked):
         if not old.offset and not is_complete(each.generation):
-            ledger.inherit(each)
+            naming.inherit(ledger, each)
     tracked.move_to(Cursor())
     tracked.generation = after(tracked.generation)
     tracked.is_reborn = True
@@ -59,7 +62,7 @@ def _lose(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], None])
 def _is_elsewhere(ledger: Ledger, tracked: Tracked) -> bool:
     """Say whether the unfinished line, the only thing that was seen of the file, stands in another one that is read anyway."""
     seen = tracked.pending
-    others = [each for each in ledger.lineup.relatives(tracked) if each is not tracked]
+    others = [each for each in ledger.lineup.relatives(tracked) if each is not tracked and not each.is_archive]
     return any(_has(each, seen, tracked.cursor.offset) for each in others)
 
 
@@ -104,6 +107,24 @@ def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool
             ledger.admit(copy)
             return True
         copy.close()
+    return False
+
+
+def _rescue_from_archive(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool:
+    """Look for the copy among the compressed ones: some programs compress what they copy at once (pm2-logrotate)."""
+    if not old.offset:
+        return False
+    for entry in reversed(ledger.shelf.since(tracked.family)[-_ARCHIVES_LOOKED_AT:]):
+        if unpacked_bytes(entry.path) == old.offset:  # either it is not the copy, or everything in it was read
+            ledger.shelf.end_at_entry(tracked.family, entry)
+            return tracked.reached == old.offset
+        archive = ledger.archive(entry)
+        if entry.identity not in ledger.files and archive.unpacks() and archive.holds(old, tracked.generation):
+            archive.move_to(old)
+            archive.generation = tracked.generation
+            ledger.admit(archive)
+            return True
+        archive.close()
     return False
 
 

@@ -1,14 +1,17 @@
 """Finding again, after a restart, what the checkpoints speak of."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
+from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.generation import after, is_complete
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Identity, Listing, Place, directory_of
+from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of
 from opsbot.adapters.sources.file.places import Places
+from opsbot.adapters.sources.file.shelf import Shelf, is_end
 from opsbot.adapters.sources.file.tracked import Tracked
-from opsbot.core.log import MARKER_BYTES, Checkpoint, Gap
+from opsbot.core.log import MARKER_BYTES, UNNAMED, Checkpoint, Gap
 
 _LOOKED_AT = 256
 """A newcomer is compared with so many checkpoints that nobody claimed; usually there are one or two."""
@@ -21,8 +24,13 @@ class Resumption:
         """Remember them all."""
         self._place = place
         self._parcel = parcel
-        self._open: dict[Identity, Checkpoint] = {(each.device, each.inode): each for each in checkpoints}
-        self._families = {place.family(each.path) for each in checkpoints}
+        self._is_history_unknown = any(each.generation == UNNAMED for each in checkpoints)
+        self._open: dict[Identity, Checkpoint] = {
+            (each.device, each.inode): each if each.generation != UNNAMED else replace(each, generation="")
+            for each in checkpoints
+            if not is_end(each)
+        }
+        self._families = {place.any_family(each.path) for each in checkpoints}
 
     def knows(self, family: str) -> bool:
         """Say whether this log was read before: then a file of it without a checkpoint is newer than the checkpoints."""
@@ -74,15 +82,76 @@ class Resumption:
             self._parcel.forget(identity)
         return True
 
+    def by_log(self) -> dict[str, list[Checkpoint]]:
+        """Give the checkpoints that are left."""
+        found: dict[str, list[Checkpoint]] = {}
+        for checkpoint in self._open.values():
+            if family := self._place.any_family(checkpoint.path):
+                found.setdefault(family, []).append(checkpoint)
+        return found
+
+    def unshelve(
+        self, shelf: Shelf, family: str, checkpoints: Sequence[Checkpoint], make: Callable[[Entry], Archive]
+    ) -> list[Archive]:
+        """Take down those of a log's compressed rotations that hold something unread, the oldest first.
+
+        `checkpoints` are what is left of this log. When it is not known where its history ends, only what a checkpoint speaks of,
+        and what came after the log as it was then, counts as unread.
+        """
+        candidates = shelf.since(family)
+        # A compressed file often has the inode of one that was compressed before.
+        own = {(each.device, each.inode) for each in checkpoints if self._place.family(each.path) is None}
+        gone = [each for each in checkpoints if (each.device, each.inode) not in own]
+        # A log that is known has no history if nothing is said of it; version 1 of the database never said anything.
+        is_known = shelf.is_known(family) or (self.knows(family) and not self._is_history_unknown)
+        is_newer_unread = is_known or any(each.path == family for each in gone)
+        others = [each for each in candidates if each.identity not in own]
+        holders = self._search(others, gone, make)
+        unread: list[Archive] = []
+        for entry in candidates:
+            archive = holders.get(entry.identity) or (self._go_on(make(entry)) if entry.identity in own else None)
+            if archive is not None or (is_newer_unread if unread else is_known):
+                unread.append(archive or make(entry))
+            elif not unread:
+                shelf.end_at_entry(family, entry)
+        return unread
+
+    def _go_on(self, archive: Archive) -> Archive:
+        """Let it be read on from its own checkpoint."""
+        checkpoint = self._open.pop(archive.identity)
+        archive.move_to(Cursor(checkpoint.offset, checkpoint.marker))
+        archive.generation = checkpoint.generation
+        return archive
+
+    def _search(
+        self, entries: Iterable[Entry], checkpoints: Iterable[Checkpoint], make: Callable[[Entry], Archive]
+    ) -> dict[Identity, Archive]:
+        """Find what holds the contents that checkpoints speak of; those stay decompressed."""
+        left = sorted(checkpoints, key=lambda each: -each.offset)
+        found: dict[Identity, Archive] = {}
+        for entry in entries:
+            if not left:
+                break
+            archive = make(entry)
+            held = next((each for each in left if self._resume(archive, each)), None) if archive.unpacks() else None
+            if held is None:
+                archive.close()
+            else:
+                left.remove(held)
+                found[entry.identity] = archive
+        return found
+
     def settle(self, listing: Listing, live: dict[str, Tracked], present: set[Identity]) -> None:
         """Give up the checkpoints whose files would have been met by now, and say what is missing."""
         for identity, checkpoint in list(self._open.items()):
-            family = self._place.family(checkpoint.path)
+            family = self._place.any_family(checkpoint.path)
             if family is not None and not self._is_hopeless(checkpoint, family, listing, live):
                 continue
             del self._open[identity]
             if identity not in present:
                 self._parcel.forget(identity)
+            if family is not None and self._place.family(checkpoint.path) is None:
+                self._parcel.gap(Gap(checkpoint.path, "deleted before it was decompressed and read"))
             if family == checkpoint.path and not live[family].is_claimed:
                 what = "truncated or rewritten" if identity == live[family].identity else "replaced"
                 self._parcel.gap(Gap(checkpoint.path, f"{what} while nobody was reading; what was not read is not to be found"))

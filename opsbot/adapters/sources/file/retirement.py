@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.tracked import Tracked
+from opsbot.core.log import Gap
 
 _AWAY_KEPT = 64
 """So many closed files that are nowhere to be seen are remembered, in case they come back."""
@@ -24,7 +25,12 @@ def retiring(ledger: Ledger, now_s: float) -> Iterator[Tracked]:
 
 
 def retire(ledger: Ledger, tracked: Tracked) -> None:
-    """Close a rotated file; forget it when it was deleted."""
+    """Close a rotated file; forget it when it was deleted, or decompressed only to be read."""
+    if tracked.damage:
+        ledger.parcel.gap(Gap(tracked.path, tracked.damage))
+    if tracked.is_archive:
+        ledger.drop(tracked)
+        return
     if tracked.fd is not None and os.fstat(tracked.fd).st_nlink == 0:
         ledger.drop(tracked)
         return

@@ -8,7 +8,7 @@ from typing import Self
 from opsbot.adapters.sources.file.block import Block, Buffer, Window
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.encoding import Encoding, encoding_of
-from opsbot.adapters.sources.file.generation import begins_like
+from opsbot.adapters.sources.file.generation import begins_like, origin_of
 from opsbot.adapters.sources.file.place import Entry, Identity, status_of
 from opsbot.core.log import MARKER_BYTES, Checkpoint, marker_of
 
@@ -38,9 +38,12 @@ class Tracked:
     open record.
     """
 
-    def __init__(self, entry: Entry, fd: int, device: int, inode: int, encoding: str = "utf-8") -> None:
-        """Take over the open descriptor."""
-        self.fd: int | None = fd
+    is_archive = False
+    damage = ""
+
+    def __init__(self, entry: Entry, fd: int | None, device: int, inode: int, encoding: str = "utf-8") -> None:
+        """Take over the open descriptor, if there is one."""
+        self.fd = fd
         self.identity: Identity = (device, inode)
         self.path = entry.path
         self.family = entry.family
@@ -101,6 +104,10 @@ class Tracked:
             self._encoding = encoding_of(self._encoding_name, head)
             self._is_encoding_known = len(head) == 2  # noqa: PLR2004 all of a byte order mark
         return self._encoding
+
+    def origin(self) -> str:
+        """Name the file itself; it is open."""
+        return origin_of(self.fd or 0, *self.identity)
 
     def reopen(self, path: str) -> bool:
         """Open it again, if it is still what stands at the path."""

@@ -20,6 +20,7 @@ class Tuning:
         flush_bytes: … or after so much of it.
         batch_records: the most records in one batch.
         queued_batches: how many batches may wait for the consumer before the reader does.
+        archive_bytes: of a compressed rotation only so much is decompressed.
         open_files: above so many open files the quiet ones are closed; 0 means half of what the system allows.
     """
 
@@ -34,6 +35,7 @@ class Tuning:
     flush_bytes: int = 4 * 1024 * 1024
     batch_records: int = 500
     queued_batches: int = 8
+    archive_bytes: int = 4 * 1024 * 1024 * 1024
     open_files: int = 0
 
     def most_open_files(self) -> int:

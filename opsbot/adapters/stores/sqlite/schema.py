@@ -60,7 +60,7 @@ UPGRADES = {
         "ALTER TABLE checkpoint ADD COLUMN generation TEXT NOT NULL DEFAULT ''",
         # The marker was the bytes themselves, a piece of a log: none of it must stay in the file.
         "PRAGMA secure_delete = ON",
-        "UPDATE checkpoint SET marker = marker_of(marker)",
+        "UPDATE checkpoint SET marker = marker_of(marker), generation = 'unnamed'",
     )
 }
 

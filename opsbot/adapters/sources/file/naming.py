@@ -1,0 +1,39 @@
+"""Giving the contents of files their names."""
+
+from opsbot.adapters.sources.file.cursor import Cursor
+from opsbot.adapters.sources.file.generation import after, complete, head_of, is_complete
+from opsbot.adapters.sources.file.ledger import Ledger
+from opsbot.adapters.sources.file.tracked import Tracked
+
+
+def name(ledger: Ledger, tracked: Tracked, *, is_over: bool = False) -> bool:
+    """Name the content of a file; False as long as its first line is unfinished, unless nobody will finish it.
+
+    Copies that were made of a log between two truncations, and never read there, come between what the log held before and
+    what it holds now.
+    """
+    if inherit(ledger, tracked):
+        return True
+    head = head_of(tracked.fd) if tracked.fd is not None else None
+    if tracked.fd is None or (head is None and not is_over):
+        return False
+    heirs = [each for each in ledger.lineup.relatives(tracked) if each.generation and not is_complete(each.generation)]
+    tracked.generation = complete(heirs[-1].generation if heirs else tracked.origin(), head or b"")
+    ledger.parcel.advance(tracked, tracked.cursor)
+    for heir in heirs[-1:]:
+        if heir is not tracked:
+            heir.generation = after(tracked.generation)
+            ledger.parcel.advance(heir, heir.cursor)
+    return True
+
+
+def inherit(ledger: Ledger, tracked: Tracked) -> bool:
+    """Give a copy the name of what was named and then truncated unread (though a life before may have read it)."""
+    for other in ledger.lineup.relatives(tracked):
+        is_unread = is_complete(other.generation) and not other.cursor.offset and other.fd is not None
+        if is_unread and not other.holds(Cursor(), other.generation) and tracked.holds(Cursor(), other.generation):
+            tracked.generation, other.generation = other.generation, after(other.generation)
+            ledger.parcel.advance(tracked, tracked.cursor)
+            ledger.parcel.advance(other, other.cursor)
+            return True
+    return False
