@@ -4,14 +4,14 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks import catch_up, command_latency, footprint, matching, rescue_latency, wake_latency
+from benchmarks import catch_up, command_latency, footprint, idle, matching, rescue_latency, tail_memory, wake_latency
 from benchmarks.figure import Figure
 
 
 async def main() -> None:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="opsbot-bench-") as scratch:
-        for module in (rescue_latency, command_latency, footprint, matching, wake_latency, catch_up):
+        for module in (rescue_latency, command_latency, footprint, matching, catch_up, wake_latency, idle, tail_memory):
             directory = Path(scratch) / module.__name__.rpartition(".")[2]
             directory.mkdir()
             figures += await module.measure(directory)

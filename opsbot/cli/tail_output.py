@@ -116,6 +116,10 @@ class PlainLines:
             yield f"{record.path.removeprefix(self._folder)}: {record.text}\n" if self._with_path else f"{record.text}\n"
 
 
+_POSITIONS_A_LINE = 1000
+"""A batch holds records of fewer files."""
+
+
 class JsonLines:
     """An object per record and rule that matches it; with positions, another one behind each batch."""
 
@@ -132,13 +136,7 @@ class JsonLines:
         for record in batch.records:
             yield from (_json(each) for each in self._objects(record, time))
         if self._with_positions:
-            yield _json(
-                {
-                    "positions": [_position(each) for each in batch.checkpoints],
-                    "forgotten": [list(identity) for identity in batch.forgotten],
-                    "gaps": [{"path": each.path, "reason": each.reason, "lost_bytes": each.lost_bytes} for each in batch.gaps],
-                }
-            )
+            yield from map(_json, _positions(batch))
 
     def _objects(self, record: Record, time: str) -> Iterator[Mapping[str, object]]:
         for hit in record.hits:
@@ -173,6 +171,23 @@ def _json(value: Mapping[str, object]) -> str:
     except UnicodeEncodeError:  # a path that is no UTF-8
         text = json.dumps(value)
     return f"{text}\n"
+
+
+def _positions(batch: Batch) -> Iterator[Mapping[str, object]]:
+    """Give the positions behind a batch; of very many files on several lines, those of its records on the first one.
+
+    Whoever commits each line together with what came before it has every record once, wherever the connection breaks.
+    """
+    found = {(each.checkpoint.device, each.checkpoint.inode) for each in batch.records}
+    first = sorted(batch.checkpoints, key=lambda each: (each.device, each.inode) not in found)
+    yield {
+        "positions": [_position(each) for each in first[:_POSITIONS_A_LINE]],
+        "forgotten": [list(identity) for identity in batch.forgotten],
+        "gaps": [{"path": each.path, "reason": each.reason, "lost_bytes": each.lost_bytes} for each in batch.gaps],
+    }
+    for at in range(_POSITIONS_A_LINE, len(first), _POSITIONS_A_LINE):
+        positions = [_position(each) for each in first[at : at + _POSITIONS_A_LINE]]
+        yield {"positions": positions, "forgotten": [], "gaps": []}
 
 
 def _position(checkpoint: Checkpoint) -> Mapping[str, object]:
