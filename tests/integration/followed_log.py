@@ -1,6 +1,7 @@
 """A reader without its thread: it works when a test says so, on a clock that a test moves."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -127,4 +128,8 @@ def append_bytes(path: Path, content: bytes) -> None:
 
 def open_files() -> set[str]:
     """Give the paths of all files that this process has open."""
-    return {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.exists()}
+    found = set()
+    for fd in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # a thread has just closed it
+            found.add(str(fd.readlink()))
+    return found

@@ -1,5 +1,6 @@
 """Real files and what happens to them, read turn by turn; the operating system's wake-ups have a file of their own."""
 
+import errno
 import mmap
 import os
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from opsbot.adapters.sources.file import lineage
+from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Rule, marker_of
 from tests.integration.followed_log import FollowedLog, append, open_files
 
@@ -319,6 +322,26 @@ def test_file_that_was_moved_to_another_directory_is_read_to_its_end(log: Path) 
         assert followed.read() == ["one"]
 
 
+def test_late_line_in_a_file_that_was_moved_to_another_directory_is_read(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        (log.parent / "old").mkdir()
+        log.rename(log.parent / "old" / "app.log")
+        append(log, "new")
+        before = followed.read()
+        writer.write(b"late\n")
+
+        assert (before, followed.read()) == (["new"], ["late"])
+
+
+def test_late_line_in_a_deleted_file_is_read(log: Path) -> None:
+    with FollowedLog(log) as followed, log.open("ab", buffering=0) as writer:
+        log.unlink()
+        before = followed.read()
+        writer.write(b"late\n")
+
+        assert (before, followed.read()) == ([], ["late"])
+
+
 def test_file_that_is_moved_away_and_back_is_not_read_again(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log, "one")
@@ -574,6 +597,102 @@ def test_copy_under_a_name_that_no_rotation_gives_is_found_by_its_content(log: P
         append(log, "fresh")
 
         assert followed.read() == ["almost lost", "fresh"]
+
+
+@pytest.mark.parametrize("seen", ["copy", "truncation"])
+def test_copy_that_holds_less_than_was_read_before_the_truncation_is_not_read_again(log: Path, seen: str) -> None:
+    with FollowedLog(log) as followed:
+        for number in range(4):
+            append(log, *LINES[number * 5 : number * 5 + 5])
+            followed.read()
+        shutil.copyfile(log, log.with_name("app.log.1"))
+        if seen == "copy":
+            followed.read()
+        append(log, LINES[20])
+        if seen == "copy":
+            followed.read()
+        else:  # the reader does not look at the directory meanwhile
+            followed.reader.touch([str(log)])
+            followed.reader.turn()
+        os.truncate(log, 0)
+        append(log, "fresh")
+        followed.read()
+
+        assert [record.text for record in followed.records] == [*LINES[:21], "fresh"]
+
+
+def test_short_copy_whose_original_is_truncated_just_when_it_was_looked_at_is_not_read_again(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, copy = lineage.is_at_end, log.with_name("app.log.1")
+
+    def look_and_let_truncate(original: Tracked) -> bool:
+        is_at_end = look(original)
+        if is_at_end and copy.exists() and log.stat().st_size > copy.stat().st_size:
+            os.truncate(log, 0)
+        return is_at_end
+
+    monkeypatch.setattr(lineage, "is_at_end", look_and_let_truncate)
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:5])
+        followed.read()
+        shutil.copyfile(log, copy)
+        append(log, *LINES[5:7])
+        followed.read()
+        append(log, "fresh")
+        followed.read()
+
+        assert [record.text for record in followed.records] == [*LINES[:7], "fresh"]
+
+
+@pytest.mark.parametrize("repeated", [1, 5])
+def test_copy_that_is_seen_before_the_second_truncation_and_after_an_unnoticed_first_is_read_once(
+    log: Path, repeated: int
+) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:10] * repeated)
+        followed.read()
+        append(log, LINES[10])
+        copy_and_truncate(log, "app.log.2")
+        append(log, *LINES[20:40])
+        shutil.copyfile(log, log.with_name("app.log.1"))
+        append(log, LINES[40])
+        followed.read()
+        os.truncate(log, 0)
+        append(log, "fresh")
+        followed.read()
+
+        assert [record.text for record in followed.records] == [*LINES[:10] * repeated, LINES[10], *LINES[20:41], "fresh"]
+
+
+def test_copy_of_what_was_written_after_a_truncation_that_nobody_noticed_is_read(log: Path) -> None:
+    happened: list[str] = []
+
+    def between(path: str) -> None:
+        if path == str(log) and copy.exists() and not happened:
+            happened.append(path)
+            os.truncate(log, 0)
+            append(log, "second life")
+            shutil.copyfile(log, copy)
+
+    copy = log.with_name("app.log.1")
+    with FollowedLog(log, between=between) as followed:
+        for number in range(4):
+            append(log, *LINES[number * 5 : number * 5 + 5])
+            followed.read()
+        happened.append("not yet")
+        copy.touch()
+        followed.read()
+        happened.clear()
+        append(log, LINES[20])
+        followed.reader.touch([str(log)])
+        followed.reader.touch([str(copy)])
+        followed.reader.turn()
+        os.truncate(log, 0)
+        append(log, "third life")
+        followed.read()
+
+        assert [record.text for record in followed.records] == [*LINES[:21], "second life", "third life"]
 
 
 def test_lines_that_are_added_to_a_copy_later_are_read(log: Path) -> None:
@@ -1136,6 +1255,30 @@ def test_log_that_is_missing_at_the_restart_goes_on_from_its_checkpoint_when_it_
         append(log, "two")
 
         assert (again.read(), again.gaps) == (["two"], [])
+
+
+def test_log_that_may_not_be_read_at_the_restart_goes_on_from_its_checkpoint_although_it_is_renamed_meanwhile(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+    forbidden = {log.stat().st_ino}
+    real_open = os.open
+
+    def open_if_allowed(path: str, *args: int) -> int:
+        if Path(path).exists() and Path(path).stat().st_ino in forbidden:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real_open(path, *args)
+
+    monkeypatch.setattr("opsbot.adapters.sources.file.tracked.os.open", open_if_allowed)
+    with FollowedLog(log, checkpoints=followed.saved) as again:
+        log.rename(log.with_name("app.log.1"))
+        append(log, "two")
+        first = again.read()
+        forbidden.clear()
+
+        assert (first, again.read(), again.gaps) == (["two"], [], [])
 
 
 def test_rotated_file_that_is_missing_at_the_restart_is_not_read_again_when_it_is_back(log: Path) -> None:

@@ -43,7 +43,13 @@ def _repeats(copy: Tracked, original: Tracked) -> bool:
         return is_proof and copy.holds(consumed) and (is_rotated or _same_bytes(copy, original, 0))
     if copy.size < MARKER_BYTES:
         return copy.size == original.size and copy.seen[1] >= original.seen[1] and is_beginning(copy, original)
-    return is_beginning(copy, original)
+    return is_beginning(copy, original) or (is_rotated and was_read_through(copy, original))
+
+
+def was_read_through(copy: Tracked, original: Tracked) -> bool:
+    """Say whether a truncated original was read to the end of the copy and beyond: a writer does not wait for who copies."""
+    place = original.trail.before(copy.size)
+    return place is not None and copy.holds(place) and not original.holds(original.trail.end)
 
 
 def _still_stands(copy: Tracked, original: Tracked) -> bool:
@@ -88,6 +94,8 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
     elif consumed.offset > size and (original.fd is None or is_beginning(copy, original)):
         copy.move_to(copy.last_line(size, max_line_bytes))
         is_same = True
+    elif not is_at_end(original):
+        return  # it was truncated just now, and who reads it next sees to its copies
     else:
         is_same = False
     if is_same:

@@ -200,6 +200,8 @@ class Reader:
             self._announce(tracked)
             return True
         self._drained(tracked)
+        if not lineage.is_at_end(original):
+            self._ledger.mark(original)
         return False
 
     def _announce(self, tracked: Tracked, *, is_over: bool = False) -> None:
@@ -296,6 +298,7 @@ class Reader:
         for newcomer in [each for each in self._ledger.files.values() if not each.is_checked]:
             if newcomer is not tracked and newcomer.size > newcomer.cursor.offset:
                 self._check(newcomer)
+                newcomer.is_checked = newcomer.original is not None  # else it is seen what it is once its original begins anew
         rescue.begin_anew(self._ledger, tracked, self._conclude)
 
     def conclude(self) -> None:
@@ -339,7 +342,7 @@ class Reader:
         self._recent[tracked] = None
         self._recent.move_to_end(tracked)
         if len(self._recent) > _RECENT_FILES:
-            self._recent.popitem(last=False)
+            self._recent.popitem(last=False)[0].trail.clear()
         read_bytes = tracked.cursor.offset - before
         if read_bytes:
             self.standing.read_bytes += read_bytes

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
-from opsbot.adapters.sources.file import naming
+from opsbot.adapters.sources.file import lineage, naming
 from opsbot.adapters.sources.file.archive import unpacked_bytes
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.generation import after, is_complete
@@ -35,7 +35,7 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
     is_rescued = False
     for copy in copies:
         copy.original = None
-        is_rescued |= _resume(ledger, copy, old, tracked.generation)
+        is_rescued |= _resume(ledger, copy, _place_in(copy, tracked), tracked.generation)
     is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old) or _rescue_from_archive(ledger, tracked, old)
     if not is_rescued and not _is_elsewhere(ledger, tracked):
         _lose(ledger, tracked, conclude)
@@ -44,6 +44,7 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
             naming.inherit(ledger, each)
     tracked.move_to(Cursor())
     tracked.generation = after(tracked.generation)
+    tracked.trail.clear()
     tracked.is_reborn = True
     ledger.lineup.begin_anew(tracked)
     ledger.mark(tracked)
@@ -78,10 +79,19 @@ def _has(tracked: Tracked, content: bytes, offset: int) -> bool:
             tracked.close()
 
 
+def _place_in(copy: Tracked, original: Tracked) -> Cursor:
+    """Give the place up to which a copy was read in its truncated original; of that more may have been read than was copied."""
+    old, size = original.cursor, copy.size
+    if copy.fd is not None and size < old.offset and lineage.was_read_through(copy, original):
+        return Cursor.at(copy.fd, size)
+    return old
+
+
 def _resume(ledger: Ledger, copy: Tracked, old: Cursor, generation: str) -> bool:
     ledger.mark(copy)
     copy.is_drained = False
     if not copy.holds(old, generation):
+        copy.is_checked = copy.cursor.offset > 0  # else it may be a copy of what the original holds now
         return False
     copy.move_to(old)
     if is_complete(generation):

@@ -10,6 +10,7 @@ from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.encoding import Encoding, encoding_of
 from opsbot.adapters.sources.file.generation import begins_like, origin_of
 from opsbot.adapters.sources.file.place import Entry, Identity, status_of
+from opsbot.adapters.sources.file.trail import Trail
 from opsbot.core.log import MARKER_BYTES, Checkpoint, marker_of
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -33,9 +34,9 @@ class Tracked:
     reading goes first. `is_drained` says that it was read to its end since a younger file of its log appeared, `is_settled`
     that this was so after it had been rotated away: only late lines can follow then, `is_reborn` that nothing of its present
     content was read. `generation` names the content from when it is about to be read. `reached` is how far the last read
-    looked. `open_record` are the lines behind the cursor that were searched already, of a record that may go on until
-    `open_until_s`; `pending` is the beginning of what is behind the cursor, these or an unfinished line. A closed file has no
-    open record.
+    looked, `trail` where it had been before. `open_record` are the lines behind the cursor that were searched already, of a
+    record that may go on until `open_until_s`; `pending` is the beginning of what is behind the cursor, these or an unfinished
+    line. A closed file has no open record.
     """
 
     is_archive = False
@@ -58,6 +59,7 @@ class Tracked:
         self.grown_at_s = 0.0
         self.cursor = Cursor()
         self.generation = ""
+        self.trail = Trail()
         self.reached = 0
         self.pending = b""
         self.open_record = b""
@@ -152,6 +154,7 @@ class Tracked:
     def consume(self, block: Block, size: int) -> None:
         """Move on by so much of a block; what is left of it is an open record."""
         reached = max(self.reached, block.end.offset)
+        self.trail.follow(block)
         if size >= len(block.data):
             self.move_to(block.end)
             if block.rest is not None:
