@@ -83,9 +83,9 @@ class Hooks:
             )
         finally:
             await context.aclose()
-        return merge(
-            context.take_change(), *(self.change_for(notification, scene.name, scene.route) for notification in notifications)
-        )
+        own = context.take_change()
+        told = [self.change_for(notification, scene.name, scene.route) for notification in notifications]
+        return merge(own, *told) if told else own
 
     def report(self, message: str, key: str, severity: Severity = Severity.URGENT) -> Change:
         """Give the change that tells the owners something about the daemon itself."""

@@ -25,7 +25,11 @@ from opsbot.pipeline.hooks import Hooks
 log = structlog.get_logger(__name__)
 
 AT_A_STRETCH = 1000
-"""After so many matches that are only counted the others have their turn; that is well under a millisecond."""
+"""After so many matches that are only counted the others have their turn; that is well under a millisecond …"""
+HOOK_WORK = 100
+"""… and so are a hundredth as many hooks, if they are quick …"""
+STRETCH_S = 0.002
+"""… or after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +122,24 @@ class Watch:
     async def change_from(self, batch: Batch) -> Change:
         """Run the hooks for a batch, in file order, and join all that follows from it into one change.
 
-        Others have their turn in between: running a hook waits at least once.
+        Others have their turn in between.
         """
         now_s = self._clock.monotonic_s()
         changes = [Change(checkpoints=batch.checkpoints, forgotten=tuple((batch.source, *key) for key in batch.forgotten))]
         changes.extend(self._gaps.change_from(batch.source, gap, now_s) for gap in batch.gaps)
         changes.extend(self._give_up(batch.source, disabled) for disabled in batch.disabled)
-        kept_back = 0
+        work = 0
         for record in batch.records:
             for hit in record.hits:
                 gate = self._gates[hit.rule]
+                work += 1
                 if gate is None or gate.passes(now_s):
-                    changes.append(await self._tell(self.listeners[hit.rule], hit, record, batch))
-                    continue
-                kept_back += 1
-                if kept_back % AT_A_STRETCH == 0:
+                    if change := await self._tell(self.listeners[hit.rule], hit, record, batch):
+                        changes.append(change)
+                    work += HOOK_WORK
+                if work >= AT_A_STRETCH or self._clock.monotonic_s() - now_s > STRETCH_S:
                     await asyncio.sleep(0)
+                    work, now_s = 0, self._clock.monotonic_s()
         return merge(*changes)
 
     def _give_up(self, source: str, disabled: Disabled) -> Change:

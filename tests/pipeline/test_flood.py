@@ -216,10 +216,10 @@ async def test_others_have_their_turn_while_thousands_of_matches_are_counted(tic
     assert len(ticks) >= 19
 
 
-async def test_others_have_their_turn_after_each_hook(ticks: list[int]) -> None:
+async def test_others_have_their_turn_after_some_quick_hooks(ticks: list[int]) -> None:
     await a_watch(Alert(), is_capped=False).change_from(a_batch(200))
 
-    assert len(ticks) >= 200
+    assert len(ticks) >= 20
 
 
 async def test_a_change_of_many_counted_matches_is_small() -> None:
