@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC110, ASYNC230, ASYNC240 - what is waited for is a process, which tells no event; and files are written at once
 
 import asyncio
+import gzip
 import json
 import os
 import resource
@@ -104,6 +105,16 @@ def shift(log: Path) -> None:
 def rename(log: Path) -> None:
     shift(log)
     log.rename(f"{log}.1")
+    log.touch()
+
+
+def compress(log: Path) -> None:
+    """Rotate as logrotate does without delaycompress."""
+    for number in (3, 2, 1):
+        if (older := Path(f"{log}.{number}.gz")).exists():
+            older.rename(f"{log}.{number + 1}.gz")
+    Path(f"{log}.1.gz").write_bytes(gzip.compress(log.read_bytes()))
+    log.unlink()
     log.touch()
 
 
@@ -396,6 +407,20 @@ async def test_state_belongs_to_the_files_whatever_patterns_name_them(log: Path,
     third = await run(log.parent / "*", *options)
 
     assert (first[1], second[1], sorted(third[1])) == (["a1"], ["b1"], [f"{log}: a2", f"{other}: b2"])
+
+
+async def test_runs_between_rotations_that_are_compressed_at_once_repeat_nothing(log: Path, tmp_path: Path) -> None:
+    options = ("--no-follow", "--from-start", "--state", tmp_path / "state")
+    append(log, "first")
+    heard = (await run(log, *options))[1]
+
+    for number in range(3):
+        append(log, f"{number} before")
+        compress(log)
+        append(log, f"{number} behind")
+        heard += (await run(log, *options))[1]
+
+    assert heard == ["first", *(f"{number} {where}" for number in range(3) for where in ("before", "behind"))]
 
 
 async def test_kill_loses_nothing_and_repeats_with_equal_keys(log: Path, tmp_path: Path) -> None:
