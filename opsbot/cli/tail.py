@@ -41,7 +41,7 @@ MAGIC = re.compile(r"[*?[]")
 
 
 @click.command(short_help="Follow logs and print the records that match.")
-@click.argument("patterns", metavar="PATTERN…", nargs=-1, required=True)
+@click.argument("patterns", metavar="PATTERN…", nargs=-1)
 @click.option("-e", "expressions", metavar="REGEX", multiple=True, help="Print what matches this regular expression (Python's).")
 @click.option(
     "-f",
@@ -71,7 +71,13 @@ MAGIC = re.compile(r"[*?[]")
     show_default=True,
     help="none, python, java, or a regular expression that is found in the first line of each record.",
 )
-@click.option("--encoding", type=click.Choice(ENCODINGS), default="utf-8", show_default=True, help="The encoding of the files.")
+@click.option(
+    "--encoding",
+    type=click.Choice(ENCODINGS, case_sensitive=False),
+    default="utf-8",
+    show_default=True,
+    help="The encoding of the files.",
+)
 @click.option("--resume", is_flag=True, help="For programs: positions come on stdin and go to stdout; see docs/tailing.md.")
 @click.option("--stats", is_flag=True, help="At the end, say on stderr what was read, and how each rule was searched.")
 def tail(  # noqa: PLR0913 a parameter per option
@@ -107,6 +113,7 @@ def tail(  # noqa: PLR0913 a parameter per option
     opsbot tail '/var/log/app/*.log' -e ERROR -e 'status=5\\d\\d'
     opsbot tail app.log -f rules.txt --state ~/.app-tail --no-follow    # from cron: what is new since the last time
     """  # noqa: D301 - click reads the escape
+    _check_patterns(patterns, rule_files)
     complaints = Complaints()
     complaints.listen()
     from opsbot.app.rule_file import rules_of  # noqa: PLC0415 - `--help` needs none of it
@@ -231,6 +238,17 @@ class _Run:
             self._end = lambda: None
 
 
+def _check_patterns(patterns: Sequence[str], rule_files: Sequence[Path]) -> None:
+    """Refuse what somebody writes who thinks of tail or grep, with the words that are meant."""
+    if not patterns and rule_files:
+        meant = f"opsbot tail {rule_files[0]}"
+        raise click.UsageError(f"no PATTERN is left: -f names a file of rules. To follow a log: {meant}, without an option")
+    if not patterns:
+        raise click.UsageError("no PATTERN: which log, as in opsbot tail app.log")
+    if "-" in patterns:
+        raise click.UsageError("'-': stdin cannot be read, only files; ./- is a file of that name")
+
+
 def _refuse_contradictions(*, as_json: bool, counts: bool, resume: bool, has_state: bool) -> None:
     if resume and has_state:
         raise click.UsageError("--resume and --state are two ways to remember; choose one")
@@ -257,7 +275,8 @@ def _plain(patterns: Sequence[str]) -> tuple[str, ...]:
 
 def _absolute(pattern: str) -> str:
     """Resolve a pattern; the name of a file that is there is no pattern, whatever characters it has."""
-    path = os.path.abspath(pattern)  # noqa: PTH100 - keeps what Path would tidy up
+    # A quoted ~ is not expanded by the shell. abspath, not Path: it keeps what Path would tidy up.
+    path = os.path.abspath(os.path.expanduser(pattern))  # noqa: PTH100, PTH111
     return glob.escape(path) if MAGIC.search(path) and os.path.exists(path) else path  # noqa: PTH110
 
 
@@ -292,7 +311,7 @@ def _read_positions() -> tuple[Checkpoint, ...]:
 
 
 def _show(figures: SourceFigures) -> None:
-    complain(f"{figures.files} files, {figures.read_bytes} bytes read, {figures.records} records")
+    complain(f"files: {figures.files}, bytes read: {figures.read_bytes}, records: {figures.records}")
     for rule in figures.rules:
         why = f" ({rule.reason})" if rule.reason else ""
         complain(f"{rule.name}: {rule.matches} of {rule.candidates} candidates matched, by {rule.engine}{why}")

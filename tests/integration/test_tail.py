@@ -227,6 +227,38 @@ def test_contradictions_and_nonsense_are_refused(options: Sequence[str]) -> None
     assert (outcome.exit_code, outcome.stdout) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "mend"),
+    [
+        (["-f", "app.log"], "To follow a log: opsbot tail app.log, without an option"),
+        ([], "opsbot tail app.log"),
+        (["-"], "stdin cannot be read"),
+    ],
+)
+def test_what_is_meant_for_another_tail_is_answered_with_what_to_write_instead(arguments: Sequence[str], mend: str) -> None:
+    outcome = CliRunner().invoke(tail_command, arguments)
+
+    assert outcome.exit_code == 2
+    assert mend in outcome.stderr
+
+
+async def test_home_directory_is_found_in_quotes(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(log.parent))
+    append(log, "one")
+
+    status, lines, _ = await run("~/*.log", "--no-follow")
+
+    assert (status, lines) == (0, [f"{log}: one"])
+
+
+async def test_encoding_may_be_written_in_capitals(log: Path) -> None:
+    log.write_bytes("错误\n".encode("gb18030"))
+
+    status, lines, _ = await run(log, "--no-follow", "--encoding", "GB18030", "-e", "错误")
+
+    assert (status, lines) == (0, ["错误"])
+
+
 # --- following
 
 
