@@ -1,14 +1,11 @@
 """`opsbot tail`: the daemon's engine as a tool."""
 
 import asyncio
-import glob
-import json
 import os
-import re
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opsbot.cli.tail_input import MAGIC, check_patterns, multiline_of, plain_patterns, read_positions
 from opsbot.cli.tail_output import (
     STDOUT,
     Complaints,
@@ -27,7 +25,7 @@ from opsbot.cli.tail_output import (
     encoded,
     write_out,
 )
-from opsbot.core.log import Batch, Checkpoint, Multiline, Rule, SourceFigures
+from opsbot.core.log import Batch, Rule, SourceFigures
 
 if TYPE_CHECKING:
     from opsbot.app.tailing import Plan
@@ -35,9 +33,7 @@ if TYPE_CHECKING:
 STDIN = 0
 READ_BYTES = 65536
 ENCODINGS = ("utf-8", "gb18030", "utf-16")
-MODES = {"none": None, "python": Multiline(kind="python"), "java": Multiline(kind="java")}
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
-MAGIC = re.compile(r"[*?[]")
 
 
 @click.command(short_help="Follow logs and print the records that match.")
@@ -113,7 +109,7 @@ def tail(  # noqa: PLR0913 a parameter per option
     opsbot tail '/var/log/app/*.log' -e ERROR -e 'status=5\\d\\d'
     opsbot tail app.log -f rules.txt --state ~/.app-tail --no-follow    # from cron: what is new since the last time
     """  # noqa: D301 - click reads the escape
-    _check_patterns(patterns, rule_files)
+    check_patterns(patterns, rule_files)
     complaints = Complaints()
     complaints.listen()
     from opsbot.app.rule_file import rules_of  # noqa: PLC0415 - `--help` needs none of it
@@ -121,13 +117,13 @@ def tail(  # noqa: PLR0913 a parameter per option
 
     _refuse_contradictions(as_json=as_json, counts=counts, resume=resume, has_state=state_dir is not None)
     plan = Plan(
-        patterns=_plain(patterns),
+        patterns=plain_patterns(patterns),
         rules=rules_of(expressions, rule_files) or (Rule.every_line(),),
-        multiline=_multiline(multiline),
+        multiline=multiline_of(multiline),
         encoding=encoding,
         follows=not no_follow,
         state_dir=state_dir,
-        positions=_read_positions() if resume else None,
+        positions=read_positions() if resume else None,
         read_from="beginning" if from_start or (no_follow and not resume and state_dir is None) else "end",
     )
     is_wild = len(plan.patterns) > 1 or bool(MAGIC.search(plan.patterns[0]))
@@ -238,17 +234,6 @@ class _Run:
             self._end = lambda: None
 
 
-def _check_patterns(patterns: Sequence[str], rule_files: Sequence[Path]) -> None:
-    """Refuse what somebody writes who thinks of tail or grep, with the words that are meant."""
-    if not patterns and rule_files:
-        meant = f"opsbot tail {rule_files[0]}"
-        raise click.UsageError(f"no PATTERN is left: -f names a file of rules. To follow a log: {meant}, without an option")
-    if not patterns:
-        raise click.UsageError("no PATTERN: which log, as in opsbot tail app.log")
-    if "-" in patterns:
-        raise click.UsageError("'-': stdin cannot be read, only files; ./- is a file of that name")
-
-
 def _refuse_contradictions(*, as_json: bool, counts: bool, resume: bool, has_state: bool) -> None:
     if resume and has_state:
         raise click.UsageError("--resume and --state are two ways to remember; choose one")
@@ -257,57 +242,6 @@ def _refuse_contradictions(*, as_json: bool, counts: bool, resume: bool, has_sta
     if sys.stdout is None or (resume and sys.stdin is None):
         # Whatever is opened next would get its place.
         raise click.UsageError("standard input and output must be open")
-
-
-def _plain(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Resolve the patterns, without the compressed files that a shell found: they are rotations and no logs of their own."""
-    from opsbot.adapters.sources.file.place import COMPRESSED  # noqa: PLC0415
-
-    absolute = [_absolute(pattern) for pattern in patterns]
-    for path in absolute:
-        if path.endswith(COMPRESSED):
-            complain(f"{path}: compressed; left out")
-    plain = tuple(path for path in absolute if not path.endswith(COMPRESSED))
-    if not plain:
-        raise click.UsageError("there is nothing to read but compressed files; zcat reads them")
-    return plain
-
-
-def _absolute(pattern: str) -> str:
-    """Resolve a pattern; the name of a file that is there is no pattern, whatever characters it has."""
-    # A quoted ~ is not expanded by the shell. abspath, not Path: it keeps what Path would tidy up.
-    path = os.path.abspath(os.path.expanduser(pattern))  # noqa: PTH100, PTH111
-    return glob.escape(path) if MAGIC.search(path) and os.path.exists(path) else path  # noqa: PTH110
-
-
-def _multiline(mode: str) -> Multiline | None:
-    if mode in MODES:
-        return MODES[mode]
-    try:
-        re.compile(mode)
-    except re.error as exc:
-        raise click.UsageError(f"--multiline {mode!r}: neither none, python nor java, and no regular expression: {exc}") from None
-    return Multiline(kind="start", start=mode)
-
-
-def _read_positions() -> tuple[Checkpoint, ...]:
-    """Read what whoever started us knows of earlier readings."""
-    line = sys.stdin.buffer.readline()
-    try:
-        return tuple(
-            Checkpoint(
-                source="tail",
-                path=str(each["path"]),
-                device=int(each["device"]),
-                inode=int(each["inode"]),
-                offset=int(each["offset"]),
-                marker=bytes.fromhex(each["marker"]),
-                generation=str(each["generation"]),
-            )
-            for each in json.loads(line)["positions"]
-        )
-    except (ValueError, KeyError, TypeError) as exc:
-        raise click.UsageError(f'--resume wants a line on stdin, at first {{"positions": []}}: {exc!r}') from None
 
 
 def _show(figures: SourceFigures) -> None:
