@@ -13,7 +13,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY opsbot ./opsbot
 COPY operations ./operations
-RUN pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[apprise]'
+RUN pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[apprise,fast]'
 
 # Not root: nothing in here needs it. The volumes belong to that user; another one can be given with --user.
 RUN useradd --system --uid 10001 --user-group --home-dir /state --shell /usr/sbin/nologin opsbot \

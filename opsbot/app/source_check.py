@@ -131,5 +131,5 @@ def _engine() -> Finding:
     if missing := lacks():
         said = f"this processor has no {missing}, which hyperscan needs: rules are searched by slower engines"
         return Finding("matching.engine", Level.WARN, said, "another machine, if there are many rules")
-    said = "hyperscan is not installed: rules are searched by slower engines, which tells when there are many"
+    said = "hyperscan is not installed: rules are searched by slower engines, which is felt when there are many"
     return Finding("matching.engine", Level.WARN, said, "pip install 'opsbot[fast]'")

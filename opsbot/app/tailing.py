@@ -159,7 +159,7 @@ async def _open_store(state_dir: Path | None, stack: AsyncExitStack) -> Store | 
 def _concerning(patterns: Sequence[str], positions: Sequence[Checkpoint]) -> list[Checkpoint]:
     """Leave out what other patterns left behind: a source forgets what it cannot find."""
     place = place_of(patterns)
-    return [position for position in positions if place.family(position.path) is not None]
+    return [position for position in positions if place.any_family(position.path) is not None]
 
 
 def _own_files(state_dir: Path | None) -> Iterator[tuple[int, int]]:

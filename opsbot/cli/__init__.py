@@ -11,7 +11,7 @@ COMMANDS = {
     "demo": "Two paired bots on a simulated platform, in the browser; nothing to configure.",
     "run": "Run the daemon.",
     "check": "Check a configuration; lists every problem with its line.",
-    "doctor": "Check gateways, pm2, permissions, limits and the clock.",
+    "doctor": "Check gateways, sources, rules, pm2, permissions, limits and the clock.",
     "tail": "Follow logs and print the records that match.",
     "replay": "Print what a scene would have said about an old log; nothing is sent.",
     "contacts": "List the ids, handles and names the accounts know.",

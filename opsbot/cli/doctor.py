@@ -18,7 +18,7 @@ from opsbot.core.redact import Redactor
 @click.command()
 @config_option
 def doctor(config_path: Path) -> None:
-    """Check gateways, pm2, permissions, limits and the clock; every line says how to mend what it finds.
+    """Check gateways, sources, rules, pm2, permissions, limits and the clock; every line says how to mend what it finds.
 
     Stop the daemon first for a full look at the gateways: each serves one client. Exit status 1 when something failed.
     """

@@ -76,7 +76,8 @@ def new(name: str, folder: Path) -> None:
     for path, text in files.items():
         _write(path, text)
         print(f"wrote {path}")
-    print(f"Now: pytest {tests / f'test_{name}.py'}")
+    print("Now, with pytest in the same environment (pip install pytest):")
+    print(f"    python -m pytest {tests / f'test_{name}.py'}")
     print(f"Then, in config.yaml: operation_dirs: [{folder}] and operations: {{{name}: {{use: {name}}}}}")
 
 

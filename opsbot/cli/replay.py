@@ -37,7 +37,7 @@ def replay(config_path: Path, scene: str, file: Path) -> None:
     set_up_logging("warning", lambda: redactor)
     printed = _Printed()
     found = play(configuration, scene, file, printed.show)
-    print(f"{found} records found by the rules of {scene}; {printed.count} messages")
+    print(f"records found by the rules of {scene}: {found}; messages: {printed.count}")
 
 
 class _Printed:

@@ -1,14 +1,11 @@
 """`opsbot tail`: the daemon's engine as a tool."""
 
 import asyncio
-import glob
-import json
 import os
-import re
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opsbot.cli.tail_input import MAGIC, check_patterns, multiline_of, plain_patterns, read_positions
 from opsbot.cli.tail_output import (
     STDOUT,
     Complaints,
@@ -27,7 +25,7 @@ from opsbot.cli.tail_output import (
     encoded,
     write_out,
 )
-from opsbot.core.log import Batch, Checkpoint, Multiline, Rule, SourceFigures
+from opsbot.core.log import Batch, Rule, SourceFigures
 
 if TYPE_CHECKING:
     from opsbot.app.tailing import Plan
@@ -35,13 +33,11 @@ if TYPE_CHECKING:
 STDIN = 0
 READ_BYTES = 65536
 ENCODINGS = ("utf-8", "gb18030", "utf-16")
-MODES = {"none": None, "python": Multiline(kind="python"), "java": Multiline(kind="java")}
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
-MAGIC = re.compile(r"[*?[]")
 
 
 @click.command(short_help="Follow logs and print the records that match.")
-@click.argument("patterns", metavar="PATTERN…", nargs=-1, required=True)
+@click.argument("patterns", metavar="PATTERN…", nargs=-1)
 @click.option("-e", "expressions", metavar="REGEX", multiple=True, help="Print what matches this regular expression (Python's).")
 @click.option(
     "-f",
@@ -71,7 +67,13 @@ MAGIC = re.compile(r"[*?[]")
     show_default=True,
     help="none, python, java, or a regular expression that is found in the first line of each record.",
 )
-@click.option("--encoding", type=click.Choice(ENCODINGS), default="utf-8", show_default=True, help="The encoding of the files.")
+@click.option(
+    "--encoding",
+    type=click.Choice(ENCODINGS, case_sensitive=False),
+    default="utf-8",
+    show_default=True,
+    help="The encoding of the files.",
+)
 @click.option("--resume", is_flag=True, help="For programs: positions come on stdin and go to stdout; see docs/tailing.md.")
 @click.option("--stats", is_flag=True, help="At the end, say on stderr what was read, and how each rule was searched.")
 def tail(  # noqa: PLR0913 a parameter per option
@@ -107,6 +109,7 @@ def tail(  # noqa: PLR0913 a parameter per option
     opsbot tail '/var/log/app/*.log' -e ERROR -e 'status=5\\d\\d'
     opsbot tail app.log -f rules.txt --state ~/.app-tail --no-follow    # from cron: what is new since the last time
     """  # noqa: D301 - click reads the escape
+    check_patterns(patterns, rule_files)
     complaints = Complaints()
     complaints.listen()
     from opsbot.app.rule_file import rules_of  # noqa: PLC0415 - `--help` needs none of it
@@ -114,13 +117,13 @@ def tail(  # noqa: PLR0913 a parameter per option
 
     _refuse_contradictions(as_json=as_json, counts=counts, resume=resume, has_state=state_dir is not None)
     plan = Plan(
-        patterns=_plain(patterns),
+        patterns=plain_patterns(patterns),
         rules=rules_of(expressions, rule_files) or (Rule.every_line(),),
-        multiline=_multiline(multiline),
+        multiline=multiline_of(multiline),
         encoding=encoding,
         follows=not no_follow,
         state_dir=state_dir,
-        positions=_read_positions() if resume else None,
+        positions=read_positions() if resume else None,
         read_from="beginning" if from_start or (no_follow and not resume and state_dir is None) else "end",
     )
     is_wild = len(plan.patterns) > 1 or bool(MAGIC.search(plan.patterns[0]))
@@ -241,58 +244,8 @@ def _refuse_contradictions(*, as_json: bool, counts: bool, resume: bool, has_sta
         raise click.UsageError("standard input and output must be open")
 
 
-def _plain(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Resolve the patterns, without the compressed files that a shell found: they are rotations and no logs of their own."""
-    from opsbot.adapters.sources.file.place import COMPRESSED  # noqa: PLC0415
-
-    absolute = [_absolute(pattern) for pattern in patterns]
-    for path in absolute:
-        if path.endswith(COMPRESSED):
-            complain(f"{path}: compressed; left out")
-    plain = tuple(path for path in absolute if not path.endswith(COMPRESSED))
-    if not plain:
-        raise click.UsageError("there is nothing to read but compressed files; zcat reads them")
-    return plain
-
-
-def _absolute(pattern: str) -> str:
-    """Resolve a pattern; the name of a file that is there is no pattern, whatever characters it has."""
-    path = os.path.abspath(pattern)  # noqa: PTH100 - keeps what Path would tidy up
-    return glob.escape(path) if MAGIC.search(path) and os.path.exists(path) else path  # noqa: PTH110
-
-
-def _multiline(mode: str) -> Multiline | None:
-    if mode in MODES:
-        return MODES[mode]
-    try:
-        re.compile(mode)
-    except re.error as exc:
-        raise click.UsageError(f"--multiline {mode!r}: neither none, python nor java, and no regular expression: {exc}") from None
-    return Multiline(kind="start", start=mode)
-
-
-def _read_positions() -> tuple[Checkpoint, ...]:
-    """Read what whoever started us knows of earlier readings."""
-    line = sys.stdin.buffer.readline()
-    try:
-        return tuple(
-            Checkpoint(
-                source="tail",
-                path=str(each["path"]),
-                device=int(each["device"]),
-                inode=int(each["inode"]),
-                offset=int(each["offset"]),
-                marker=bytes.fromhex(each["marker"]),
-                generation=str(each["generation"]),
-            )
-            for each in json.loads(line)["positions"]
-        )
-    except (ValueError, KeyError, TypeError) as exc:
-        raise click.UsageError(f'--resume wants a line on stdin, at first {{"positions": []}}: {exc!r}') from None
-
-
 def _show(figures: SourceFigures) -> None:
-    complain(f"{figures.files} files, {figures.read_bytes} bytes read, {figures.records} records")
+    complain(f"files: {figures.files}, bytes read: {figures.read_bytes}, records: {figures.records}")
     for rule in figures.rules:
         why = f" ({rule.reason})" if rule.reason else ""
         complain(f"{rule.name}: {rule.matches} of {rule.candidates} candidates matched, by {rule.engine}{why}")

@@ -37,7 +37,8 @@ class Problem:
     def __str__(self) -> str:
         """Give the one line that `opsbot check` prints."""
         mend = f"; {self.allowed}" if self.allowed else ""
-        return f"{self.file}:{self.line}: {self.key}: {self.reason}{mend}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.key}: {self.reason}{mend}"
 
 
 class ConfigError(OpsbotError):

@@ -112,6 +112,10 @@ def test_the_installed_packages_fit_together(installed: Installed) -> None:
     assert "No broken requirements" in installed.says("pip", "check")
 
 
+def test_the_image_searches_with_the_fast_engines(installed: Installed) -> None:
+    installed.says("python", "-c", "import hyperscan, re2")
+
+
 def test_the_wheel_carries_every_shipped_operation(installed: Installed) -> None:
     code = "from importlib.metadata import files; print(*(file for file in files('opsbot') or ()), sep='\\n')"
     shipped = {path.name for path in (ROOT / "operations").glob("*.py")}

@@ -95,7 +95,7 @@ def test_each_message_stands_below_its_record_with_those_who_would_be_told(confi
         f"{log}:10: ERROR 磁盘",
         "    important to room:OPS@page; if nobody is reached: archy@phone",
         "      [bob] ERROR 磁盘",
-        "1 records found by the rules of errors; 1 messages",
+        "records found by the rules of errors: 1; messages: 1",
     ]
 
 
@@ -147,7 +147,7 @@ def test_records_that_the_partner_signed_are_believed_however_old_they_are(confi
     assert "      bob@page: is out; the login code follows." in lines
     assert "      [qr.png]" in lines
     assert "      bob@page: is back." in lines
-    assert lines[-1].startswith("3 records found by the rules of rescue;")
+    assert lines[-1].startswith("records found by the rules of rescue: 3;")
 
 
 def test_program_is_shown_and_cannot_be_started_and_a_bug_is_what_the_owners_would_read(config: Path, log: Path) -> None:

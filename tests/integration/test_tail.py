@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC110, ASYNC230, ASYNC240 - what is waited for is a process, which tells no event; and files are written at once
 
 import asyncio
+import gzip
 import json
 import os
 import resource
@@ -104,6 +105,16 @@ def shift(log: Path) -> None:
 def rename(log: Path) -> None:
     shift(log)
     log.rename(f"{log}.1")
+    log.touch()
+
+
+def compress(log: Path) -> None:
+    """Rotate as logrotate does without delaycompress."""
+    for number in (3, 2, 1):
+        if (older := Path(f"{log}.{number}.gz")).exists():
+            older.rename(f"{log}.{number + 1}.gz")
+    Path(f"{log}.1.gz").write_bytes(gzip.compress(log.read_bytes()))
+    log.unlink()
     log.touch()
 
 
@@ -214,6 +225,38 @@ def test_contradictions_and_nonsense_are_refused(options: Sequence[str]) -> None
     outcome = CliRunner().invoke(tail_command, ["app.log", *options], input="{}\n")
 
     assert (outcome.exit_code, outcome.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mend"),
+    [
+        (["-f", "app.log"], "To follow a log: opsbot tail app.log, without an option"),
+        ([], "opsbot tail app.log"),
+        (["-"], "stdin cannot be read"),
+    ],
+)
+def test_what_is_meant_for_another_tail_is_answered_with_what_to_write_instead(arguments: Sequence[str], mend: str) -> None:
+    outcome = CliRunner().invoke(tail_command, arguments)
+
+    assert outcome.exit_code == 2
+    assert mend in outcome.stderr
+
+
+async def test_home_directory_is_found_in_quotes(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(log.parent))
+    append(log, "one")
+
+    status, lines, _ = await run("~/*.log", "--no-follow")
+
+    assert (status, lines) == (0, [f"{log}: one"])
+
+
+async def test_encoding_may_be_written_in_capitals(log: Path) -> None:
+    log.write_bytes("错误\n".encode("gb18030"))
+
+    status, lines, _ = await run(log, "--no-follow", "--encoding", "GB18030", "-e", "错误")
+
+    assert (status, lines) == (0, ["错误"])
 
 
 # --- following
@@ -396,6 +439,20 @@ async def test_state_belongs_to_the_files_whatever_patterns_name_them(log: Path,
     third = await run(log.parent / "*", *options)
 
     assert (first[1], second[1], sorted(third[1])) == (["a1"], ["b1"], [f"{log}: a2", f"{other}: b2"])
+
+
+async def test_runs_between_rotations_that_are_compressed_at_once_repeat_nothing(log: Path, tmp_path: Path) -> None:
+    options = ("--no-follow", "--from-start", "--state", tmp_path / "state")
+    append(log, "first")
+    heard = (await run(log, *options))[1]
+
+    for number in range(3):
+        append(log, f"{number} before")
+        compress(log)
+        append(log, f"{number} behind")
+        heard += (await run(log, *options))[1]
+
+    assert heard == ["first", *(f"{number} {where}" for number in range(3) for where in ("before", "behind"))]
 
 
 async def test_kill_loses_nothing_and_repeats_with_equal_keys(log: Path, tmp_path: Path) -> None:

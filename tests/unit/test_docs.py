@@ -278,6 +278,13 @@ def headings_of(file: Path) -> list[int]:
     return [len(found) for found in re.findall(r"^(#+) ", FENCE.sub("", file.read_text("utf-8")), re.MULTILINE)]
 
 
+@pytest.mark.parametrize("file", [file for file in DOCS if file.name != "CHANGELOG.md"], ids=lambda file: file.name)
+def test_no_document_has_two_sections_of_one_name(file: Path) -> None:
+    titles = re.findall(r"^## (.+)$", FENCE.sub("", file.read_text("utf-8")), re.MULTILINE)
+
+    assert len(titles) == len(set(titles))
+
+
 def test_both_readmes_have_the_same_headings() -> None:
     english, chinese = (headings_of(file) for file in READMES)
 

@@ -306,11 +306,11 @@ def test_a_missing_file_names_the_demo(tmp_path: Path) -> None:
         load(file)
 
     mend = "-c FILE, a copy of config.example.yaml, or `opsbot demo` to look around"
-    assert str(caught.value) == f"{file}:0: file: there is no such file; {mend}"
+    assert str(caught.value) == f"{file}: file: there is no such file; {mend}"
 
 
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"^{tmp_path}:0: file: is no file; a file$"):
+    with pytest.raises(ConfigError, match=f"^{tmp_path}: file: is no file; a file$"):
         load(tmp_path)
 
 
@@ -341,7 +341,7 @@ def test_a_configuration_that_anybody_can_change_is_refused(tmp_path: Path) -> N
     with pytest.raises(ConfigError) as caught:
         load(file)
 
-    assert str(caught.value) == f"{file}:0: file: can be changed by anybody on this machine; chmod o-w {file}"
+    assert str(caught.value) == f"{file}: file: can be changed by anybody on this machine; chmod o-w {file}"
 
 
 def test_an_alias_of_an_alias_of_an_alias_ends(tmp_path: Path) -> None:
