@@ -75,6 +75,9 @@ TABLE: dict[str, tuple[str, bytes, list[bytes]]] = {
     ),
     "a named group counts like any pattern": (r"(?P<code>\d+) failed", b"12 failed\n", [b"12 failed"]),
     "a reference back counts like any pattern": (r"(\w)\1", b"aa\nab\n", [b"aa"]),
+    "what follows a look-ahead begins where that began": ("(?=xfoo)(?:^|x)", b"axfoo\n", [b"axfoo"]),
+    "a look-ahead says more than what runs to the end": ("(?=.*error).*$", b"an error\n", [b"an error"]),
+    "a group may know more letters than what surrounds it": (r"(?a)abc(?u:\w)def", "abcédef\n".encode(), ["abcédef".encode()]),
     "possessive repetition counts like any pattern": ("a++b", b"aab\n", [b"aab"]),
 }
 

@@ -1,8 +1,10 @@
 """Engines, the process for dangerous searches, and the cache, as they really are."""
 
+import contextlib
 import os
 import random
 import re
+import resource
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,6 +107,45 @@ def test_process_that_somebody_killed_does_not_make_a_rule_slow() -> None:
         child.wait()
 
         assert process.search("x", "x") == {}
+
+
+def test_process_that_does_not_work_is_not_taken_for_a_slow_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+
+    with SearchProcess() as process, pytest.raises(TooSlowError, match="did not answer"):
+        process.search("x", "x")
+
+
+def test_answer_that_breaks_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    halves = tmp_path / "halves"
+    halves.write_text("#!/bin/sh\nread -r question\nprintf '{\"a\": '\n")
+    halves.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(halves))
+
+    with SearchProcess() as process, pytest.raises(TooSlowError, match="did not answer"):
+        process.search("x", "x")
+
+
+def test_process_is_asked_although_many_files_are_open() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    with contextlib.ExitStack() as files, SearchProcess() as process:
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while files.enter_context(Path(os.devnull).open("rb")).fileno() < 1024:
+            pass
+
+        assert process.search("x", "x") == {}
+
+
+def test_matcher_that_is_let_go_leaves_no_process() -> None:
+    process = SearchProcess()
+    process.search("x", "x")
+    child = process._child  # noqa: SLF001 what the test is about
+    assert child is not None
+    del process
+
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child.pid, os.WNOHANG)
 
 
 def test_dangerous_rule_captures_as_any_other() -> None:

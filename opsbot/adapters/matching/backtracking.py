@@ -9,7 +9,7 @@ from typing import Any
 
 from opsbot.adapters.matching.charset import ANYTHING, NOTHING, Chars
 from opsbot.adapters.matching.superset import chars_of
-from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, Nodes, branches, inside, parse, sre
+from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, Nodes, branches, flags_within, inside, parse, sre
 
 _STEPS = 30_000_000
 """About a third of a second of one core."""
@@ -47,7 +47,7 @@ def _degree(kind: Any, value: Any, flags: int, follow: Chars) -> int:  # noqa: A
     if kind in GREEDY_OR_LAZY:
         return _of_repeat(value, flags, follow)
     if kind is sre.SUBPATTERN:
-        return _sequence(value[3], (flags | value[1]) & ~value[2], follow)
+        return _sequence(value[3], flags_within(flags, value), follow)
     if kind in {sre.ASSERT, sre.ASSERT_NOT}:
         return _sequence(value[1], flags, ANYTHING)
     if kind is sre.ATOMIC_GROUP:
@@ -109,7 +109,7 @@ def _first(kind: Any, value: Any, flags: int) -> tuple[Chars, bool]:  # noqa: AN
         first, is_nullable = _first_of_sequence(value[2], flags)
         return first, is_nullable or value[0] == 0
     if kind is sre.SUBPATTERN:
-        flags = (flags | value[1]) & ~value[2]
+        flags = flags_within(flags, value)
     if kind not in {sre.ASSERT, sre.ASSERT_NOT} and (sequences := inside(kind, value)):
         return _any_of([_first_of_sequence(sequence, flags) for sequence in sequences])
     # A position may fail like a character that is not there: what stands before it gives back in vain, or not.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from opsbot.adapters.matching.engine import Engine
 from opsbot.adapters.matching.layout import AllRecords, NearLines, Span
-from opsbot.adapters.matching.search import CPU_BUDGET_S, Search, TooSlowError
+from opsbot.adapters.matching.search import Search, TooSlowError
 from opsbot.core.log import Disabled, Hit, Match, Multiline, Rule, RuleFigures, Scan
 from opsbot.core.record_splitting import RecordSplitter
 
@@ -46,7 +46,7 @@ class EngineMatcher:
         self._splitter = RecordSplitter(multiline) if multiline else None
         self._candidates = [0] * len(rules)
         self._matches = [0] * len(rules)
-        self._disabled: set[int] = set()
+        self._disabled: dict[int, str] = {}
         self._whole: frozenset[int] = frozenset()
         self._is_frequent = False
 
@@ -116,20 +116,20 @@ class EngineMatcher:
         return wanted
 
     def _decide(self, wanted: Mapping[Span, set[int]], consumed: int) -> Scan:
-        before = set(self._disabled)
+        before = len(self._disabled)
         matches = []
         for span in sorted(wanted):
-            hits = tuple(hit for number in sorted(wanted[span] - self._disabled) if (hit := self._hit(number, span.text)))
+            hits = tuple(hit for number in sorted(wanted[span] - self._disabled.keys()) if (hit := self._hit(number, span.text)))
             if hits:
                 matches.append(Match(span.start, span.end, span.text, hits))
-        return Scan(matches, consumed, tuple(Disabled(number, _REASON) for number in sorted(self._disabled - before)))
+        return Scan(matches, consumed, tuple(Disabled(number, why) for number, why in [*self._disabled.items()][before:]))
 
     def _hit(self, number: int, text: str) -> Hit | None:
         self._candidates[number] += 1
         try:
             groups = self._search(number, text)
-        except TooSlowError:
-            self._disabled.add(number)
+        except TooSlowError as exc:
+            self._disabled[number] = str(exc)
             return None
         if groups is None:
             self._is_frequent |= self._candidates[number] % _REFINED_AFTER == 0
@@ -140,4 +140,3 @@ class EngineMatcher:
 
 _REFINED_AFTER = 1000
 """So many times a part of a rule may be found in vain."""
-_REASON = f"one search took more than {CPU_BUDGET_S} s of a core; write it without repetitions inside repetitions"

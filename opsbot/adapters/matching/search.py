@@ -21,12 +21,12 @@ from opsbot.core.log import Rule
 CPU_BUDGET_S = 0.25
 _PATIENCE_S = 60.0
 """The process counts its own time; so long it may be kept from working at all."""
-_LAST_WORDS_S = 1.0
 _ATTEMPTS = 2
+_MEND = "write it without repetitions inside repetitions"
 
 
 class TooSlowError(Exception):
-    """The search was given up."""
+    """The search was given up; the text says why, and what the rule's owner can do."""
 
 
 class Search:
@@ -77,7 +77,7 @@ class SearchProcess:
         """Do what `re.search` does.
 
         Raises:
-            TooSlowError: it took longer than `cpu_budget_s` of a core.
+            TooSlowError: it took longer than `cpu_budget_s` of a core, or whatever is asked does not answer.
         """
         question = json.dumps([pattern, text]).encode() + b"\n"
         for _ in range(_ATTEMPTS):
@@ -87,16 +87,17 @@ class SearchProcess:
                 return groups
             self.close()
             if child.returncode == -signal.SIGVTALRM:
-                raise TooSlowError
-        raise TooSlowError  # it is killed again and again, or is not let to work at all
+                raise TooSlowError(f"one search took more than {self._cpu_budget_s} s of a core; {_MEND}")
+        raise TooSlowError(f"the process for searches that may take long did not answer; {_MEND}")
 
     def close(self) -> None:
-        """End the process."""
+        """End the process: killed, it is gone within a millisecond."""
         child, self._child = self._child, None
-        if child is not None:
-            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                child.communicate(timeout=_LAST_WORDS_S)  # it ends when its input does
+        if child is not None and child.stdin is not None and child.stdout is not None:
             child.kill()
+            with contextlib.suppress(OSError):
+                child.stdin.close()
+            child.stdout.close()
             child.wait()
 
     def __enter__(self) -> Self:
@@ -108,14 +109,8 @@ class SearchProcess:
         self.close()
 
     def __del__(self) -> None:
-        """Let the process end, without waiting for it: this may be the event loop."""
-        child = self._child
-        if child is not None and child.stdin is not None and child.stdout is not None:
-            child.kill()
-            with contextlib.suppress(OSError):
-                child.stdin.close()
-                child.stdout.close()
-            child.returncode = child.poll() or -signal.SIGKILL
+        """End the process with the matcher that it belongs to: a matcher is not closed, only let go."""
+        self.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 this interpreter and a file of ours
@@ -134,7 +129,9 @@ def _ask(child: "subprocess.Popen[bytes]", question: bytes) -> bytes:
     try:
         child.stdin.write(question)
         child.stdin.flush()
-        is_answered = bool(select.select([child.stdout], [], [], _PATIENCE_S)[0])
-        return child.stdout.readline() if is_answered else b""
+        answers = select.poll()  # select() knows only the first 1024 descriptors, and logs are many
+        answers.register(child.stdout, select.POLLIN)
+        answer = child.stdout.readline() if answers.poll(_PATIENCE_S * 1000) else b""
     except OSError:
         return b""
+    return answer if answer.endswith(b"\n") else b""  # it may be killed in the middle of one

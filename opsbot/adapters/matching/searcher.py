@@ -1,4 +1,4 @@
-"""Runs as a process of its own (see guard.py): one search per line of input, killed by its timer when one takes too long.
+"""Runs as a process of its own (see search.py): one search per line of input, killed by its timer when one takes too long.
 
 Needs nothing of opsbot, so that it starts fast: `python -I -S searcher.py CPU_SECONDS`. A request is `[pattern, text]` in JSON,
 an answer `{…named groups that took part…}`, or `null` for no match.

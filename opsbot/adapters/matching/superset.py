@@ -29,7 +29,7 @@ from opsbot.adapters.matching.item import (
     settled_boundaries,
     without_idle_ends,
 )
-from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, Node, Nodes, branches, parse, sre
+from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, Node, Nodes, branches, flags_within, parse, sre
 
 FOLDED = rb"\xc4[\xb0\xb1]|\xc5\xbf|\xe2\x84\xaa"
 """İ, ı, ſ and K, which count as ASCII letters when case is ignored."""
@@ -101,11 +101,12 @@ class _Translation:
             if kind is sre.ASSERT and value[0] < 0 and not items:
                 items.append(self._group(value[1], inner_flags))  # looking behind from the very beginning is matching
             elif kind is sre.ASSERT and value[0] > 0:
-                looked_for = looked_for or (value[1], inner_flags)
+                looked_for = looked_for or (len(items), value[1], inner_flags)
             elif (item := self._item(kind, value, inner_flags)) is not None:
                 items.append(item)
         if looked_for is not None and all(item.is_nullable for item in items):
-            items.append(self._group(*looked_for))  # what it looks ahead for is all that it asks for
+            at, ahead, ahead_flags = looked_for  # is all that it asks for; what follows begins at the same place, not behind it
+            items = [*items[:at], self._group(ahead, ahead_flags)]
         items = without_idle_ends(settled_boundaries(items))
         return joined(items if self._is_whole else rarest(items))
 
@@ -125,7 +126,7 @@ class _Translation:
         if alternatives := branches(kind, value):
             return _choice([self._group(branch, flags) for branch in alternatives])
         if kind is sre.SUBPATTERN:
-            return self._group(value[3], (flags | value[1]) & ~value[2])
+            return self._group(value[3], flags_within(flags, value))
         if kind is sre.ATOMIC_GROUP:
             return self._group(value, flags)
         return self._position(value) if kind is sre.AT else self._special(kind, value)
@@ -190,8 +191,7 @@ def _spliced(nodes: Iterable[Node], flags: int) -> Iterator[tuple[Any, Any, int]
     """Give a sequence with the groups in it opened, and the flags that hold for each part."""
     for kind, value in nodes:
         if kind is sre.SUBPATTERN:
-            _, added, removed, inner = value
-            yield from _spliced(inner, (flags | added) & ~removed)
+            yield from _spliced(value[3], flags_within(flags, value))
         else:
             yield kind, value, flags
 

@@ -4,6 +4,7 @@ The parser is private to `re`, and the only one that knows the whole dialect. Al
 of its constants; whatever it gives that is not known raises NotImplementedError, and the rule is searched by `re` alone.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from re import _constants as sre  # type: ignore[attr-defined]
@@ -15,7 +16,10 @@ Node = tuple[Any, Any]
 
 Nodes = Sequence[Node]
 
-__all__ = ["GREEDY_OR_LAZY", "Node", "Nodes", "branches", "inside", "parse", "sre"]
+__all__ = ["GREEDY_OR_LAZY", "Node", "Nodes", "branches", "flags_within", "inside", "parse", "sre"]
+
+_ALPHABETS = re.ASCII | re.LOCALE | re.UNICODE
+"""One of them holds; to set one is to end the others."""
 
 GREEDY_OR_LAZY = {sre.MAX_REPEAT, sre.MIN_REPEAT}
 
@@ -26,6 +30,13 @@ def parse(pattern: str) -> tuple[Nodes, int]:
         warnings.simplefilter("ignore")  # said when the rule was declared
         parsed = _parser.parse(pattern)
     return parsed, parsed.state.flags
+
+
+def flags_within(flags: int, group: tuple[Any, int, int, Nodes]) -> int:
+    """Give the flags that hold within a group, from those around it."""
+    _, added, removed, _ = group
+    kept = flags & ~_ALPHABETS if added & _ALPHABETS else flags
+    return (kept | added) & ~removed
 
 
 def branches(kind: Any, value: Any) -> Sequence[Nodes]:  # noqa: ANN401 a node's two parts
