@@ -581,6 +581,7 @@ def check(world: World) -> None:
     [("write", 1), ("look", 1), ("copy_and_truncate", 0), ("copy_and_truncate", 5), ("wait", 5)],
     Setting(1, "app.log", FIVE_LINES, "utf-8"),
 )
+@example([("write", 1), ("copy_and_truncate", 0), ("wait", 0), ("down", 1)], Setting(1, "app.log", None, "utf-8"))
 def test_every_line_is_committed_once_and_in_order_whatever_happens_to_the_log(
     program: list[tuple[str, int]], setting: Setting
 ) -> None:
