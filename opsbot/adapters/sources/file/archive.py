@@ -48,8 +48,11 @@ class Archive(Tracked):
         return True
 
     def origin(self) -> str:
-        """Name the compressed file."""
-        fd = os.open(self._find(self.path), os.O_RDONLY | os.O_CLOEXEC)
+        """Name the compressed file; once that is deleted, its content."""
+        try:
+            fd = os.open(self._find(self.path), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return super().origin()
         try:
             return origin_of(fd, *self.identity)
         finally:

@@ -127,7 +127,8 @@ class Resumption:
         self, entries: Iterable[Entry], checkpoints: Iterable[Checkpoint], make: Callable[[Entry], Archive]
     ) -> dict[Identity, Archive]:
         """Find what holds the contents that checkpoints speak of; those stay decompressed."""
-        left = sorted(checkpoints, key=lambda each: -each.offset)
+        # Where nothing was read yet and no name is known, anything fits.
+        left = sorted(checkpoints, key=lambda each: (-each.offset, not is_complete(each.generation)))
         found: dict[Identity, Archive] = {}
         for entry in entries:
             if not left:
