@@ -59,6 +59,21 @@ def test_without_hyperscan_rules_go_to_re2() -> None:
     assert [each.engine for each in compile_rules([Rule("ERROR"), Rule("")], engines=["re2"]).figures()] == ["re2", "re"]
 
 
+def test_rule_that_is_nested_too_deep_for_engines_is_searched_without_them() -> None:
+    matcher = compile_rules([Rule("(?:" * 170 + "ERROR" + ")+" * 170)])
+
+    assert (len(matcher.scan(b"ERROR\n").matches), matcher.figures()[0].reason) == (1, "it is nested too deep")
+
+
+def test_rules_that_re2_takes_but_not_all_together_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsbot.adapters.matching.re2._MEMORY_BYTES", 1 << 16)
+    rules = [Rule("|".join(f"job{rule}word{number:05d}" for number in range(400)), str(rule)) for rule in range(12)]
+    matcher = compile_rules(rules, engines=["re2"])
+
+    assert {each.engine for each in matcher.figures()} == {"re2", "re"}
+    assert len(matcher.scan("".join(f"job{rule}word00399\n" for rule in range(12)).encode()).matches) == 12
+
+
 @pytest.mark.parametrize("engine", ["hyperscan", "re2"])
 def test_thousand_rules_are_told_apart(engine: str) -> None:
     matcher = compile_rules([Rule(f"job-{number:04d} failed") for number in range(1000)], engines=[engine])
@@ -175,6 +190,16 @@ def test_damaged_cache_is_compiled_anew(tmp_path: Path, damage: bytes | None) ->
 
     assert len(matcher.scan(b"ERROR\n").matches) == 1
     assert kept.stat().st_size > 100
+
+
+def test_cache_that_names_another_rule_is_compiled_anew(tmp_path: Path) -> None:
+    rules = [Rule("first alarm"), Rule("")]
+    compile_rules(rules, cache_dir=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes().replace(b"[0]", b"[1]", 1))
+    matcher = compile_rules(rules, cache_dir=tmp_path)
+
+    assert [each.engine for each in matcher.figures()] == ["hyperscan", "re"]
 
 
 def test_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,15 +127,16 @@ class _Cache:
         self._library = library
         self._folder = folder
         asked = json.dumps([[each.number, each.pattern.decode("ascii")] for each in expressions])
-        known = f"{library.__version__} {os.uname().machine} {lacks()}\n{asked}"
+        known = f"{library.__version__} {os.uname().machine}\n{asked}"
         self._path = folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.hsdb"
 
     def load(self) -> Compiled | None:
         try:
-            head, _, body = self._path.read_bytes().partition(b"\n")
-            exact, prefiltered, digest = json.loads(head)
-            if hashlib.sha256(body).hexdigest() != digest:
+            digest, _, rest = self._path.read_bytes().partition(b"\n")
+            if hashlib.sha256(rest).hexdigest().encode() != digest:
                 return None
+            head, _, body = rest.partition(b"\n")
+            exact, prefiltered = json.loads(head)
             database = self._library.loadb(body, self._library.HS_MODE_BLOCK)
             database.scratch = self._library.Scratch(database)
             self._path.touch()
@@ -143,12 +145,12 @@ class _Cache:
         return Compiled(HyperscanEngine(database), frozenset(exact), frozenset(prefiltered))
 
     def store(self, database: "hyperscan.Database", exact: set[int], prefiltered: set[int]) -> None:
-        body = self._library.dumpb(database)
-        head = json.dumps([sorted(exact), sorted(prefiltered), hashlib.sha256(body).hexdigest()]).encode()
-        part = self._path.with_suffix(f".{os.getpid()}.part")
+        kept = json.dumps([sorted(exact), sorted(prefiltered)]).encode() + b"\n" + self._library.dumpb(database)
+        # Sources in other threads, and daemons in other containers with the same process number, may write the same.
+        part = self._path.with_suffix(f".{secrets.token_hex(8)}.part")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part.write_bytes(head + b"\n" + body)
+            part.write_bytes(hashlib.sha256(kept).hexdigest().encode() + b"\n" + kept)
             part.replace(self._path)
             files = sorted(self._folder.glob("*.hsdb"), key=lambda path: path.stat().st_mtime, reverse=True)
             for old in files[_KEPT:]:

@@ -61,8 +61,8 @@ class _Ladder:
         for number, rule in enumerate(rules):
             try:
                 superset = superset_of(rule.pattern, spans_lines=self.spans_lines, is_whole=number in whole)
-            except (TooWideError, NotImplementedError) as exc:
-                self._reasons[number] = str(exc)
+            except (TooWideError, NotImplementedError, RecursionError) as exc:
+                self._reasons[number] = "it is nested too deep" if isinstance(exc, RecursionError) else str(exc)
                 continue
             self._left[number] = Expression(number, superset.pattern)
             if superset.is_folded:

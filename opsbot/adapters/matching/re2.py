@@ -26,12 +26,20 @@ class Re2Engine:
         """
         library = _library()
         taken = [each for each in expressions if _is_taken(library, each)]
+        while taken:
+            try:
+                self._compile(library, taken)
+                break
+            except library.error:  # each for itself, but not together
+                taken = sorted(taken, key=lambda each: len(each.pattern))[: len(taken) * 3 // 4]
         self.numbers = tuple(each.number for each in taken)
-        self._any = library.compile(b"|".join(b"(?m:%b)" % each.pattern for each in taken), _options(library)) if taken else None
+
+    def _compile(self, library: ModuleType, expressions: Sequence[Expression]) -> None:
+        self._any = library.compile(b"|".join(b"(?m:%b)" % each.pattern for each in expressions), _options(library))
         self._set = None
-        if len(taken) > _FEW:
+        if len(expressions) > _FEW:
             self._set = library.Set.SearchSet(_options(library))
-            for each in taken:
+            for each in expressions:
                 self._set.Add(b"(?m)" + each.pattern)
             self._set.Compile()
 
@@ -39,13 +47,15 @@ class Re2Engine:
         """Scan a block."""
         found: list[Candidate] = []
         data, at = bytes(block), 0
-        while self._any is not None and (match := self._any.search(data, at)) is not None:
+        while self.numbers and (match := self._any.search(data, at)) is not None:
             start, at = data.rfind(b"\n", 0, match.end() - 1) + 1, data.find(b"\n", match.end() - 1) + 1 or len(data)
             found += [(at, number) for number in self._numbers_in(data[start:at])]
         return found
 
     def _numbers_in(self, line: bytes) -> Sequence[int]:
-        return self.numbers if self._set is None else [self.numbers[place] for place in self._set.Match(line)]
+        # Without memory the set knows none, although there is one.
+        places = self._set.Match(line) if self._set is not None else ()
+        return [self.numbers[place] for place in places] or self.numbers
 
 
 def _library() -> ModuleType:
