@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import sqlite3
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from opsbot.adapters.sources.file import tracked
+from opsbot.adapters.stores.sqlite import SqliteStore
+from opsbot.adapters.stores.sqlite.schema import TABLES
+from opsbot.core.change import Change
+from opsbot.core.errors import StateError
 from opsbot.core.log import Checkpoint
 from tests.integration.followed_log import FollowedLog, append
 
@@ -185,3 +190,35 @@ async def test_state_in_the_followed_directory_does_not_feed_the_tail(tmp_path: 
     printed, _ = await process.communicate()
 
     assert printed.decode() == f"{log}: one\n"
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_state_that_is_deleted_or_replaced_in_use_is_an_error(tmp_path: Path, *, is_replaced: bool) -> None:
+    path = tmp_path / "opsbot.db"
+    async with SqliteStore(path) as store:
+        path.rename(tmp_path / "elsewhere.db")
+        if is_replaced:
+            path.touch()
+
+        with pytest.raises(StateError, match="was deleted or replaced"):
+            await store.commit(Change())
+
+
+async def test_upgrade_leaves_no_piece_of_a_log_behind_not_even_of_those_forgotten_before(tmp_path: Path) -> None:
+    path = tmp_path / "opsbot.db"
+    old = sqlite3.connect(path, isolation_level=None)
+    old.execute("PRAGMA secure_delete = OFF")
+    for table in TABLES:
+        old.execute(table.replace(",\n        generation TEXT NOT NULL DEFAULT ''", ""))
+    rows = [(number, b"piece of a log" * 18) for number in range(500)]
+    old.executemany("INSERT INTO checkpoint VALUES ('app', 1, ?, '/app.log', 300, ?)", rows)
+    old.execute("DELETE FROM checkpoint WHERE inode > 10")
+    old.execute("PRAGMA user_version = 1")
+    old.close()
+
+    async with SqliteStore(path):
+        left = await asyncio.to_thread(
+            lambda: [file.name for file in tmp_path.iterdir() if b"piece of a log" in file.read_bytes()]
+        )
+
+    assert left == []
