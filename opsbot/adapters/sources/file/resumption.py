@@ -154,9 +154,7 @@ class Resumption:
                 found[entry.identity] = archive
         return found
 
-    def settle(
-        self, listing: Listing, live: dict[str, Tracked], present: Collection[Identity], unreadable: Collection[Identity]
-    ) -> None:
+    def settle(self, listing: Listing, live: dict[str, Tracked], present: set[Identity], unreadable: set[Identity]) -> None:
         """Give up the checkpoints whose files would have been met by now, and say what is missing."""
         unreadable = {each.identity for each in listing.entries} - present
         for identity, checkpoint in list(self._open.items()):
