@@ -78,7 +78,7 @@ class Ledger:
         self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)), listing)
         if self._resumption.is_open and not self.lacks_descriptors:
             live = {each.path: each for each in self.files.values() if each.is_live}
-            self._resumption.settle(listing, live, met, self._unreadable_at_start)
+            self._resumption.settle(listing, live, met)
         self._is_started = True
 
     def mark(self, tracked: Tracked) -> None:

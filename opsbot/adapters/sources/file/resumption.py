@@ -154,15 +154,14 @@ class Resumption:
                 found[entry.identity] = archive
         return found
 
-    def settle(self, listing: Listing, live: dict[str, Tracked], present: set[Identity], unreadable: set[Identity]) -> None:
+    def settle(self, listing: Listing, live: dict[str, Tracked], present: set[Identity]) -> None:
         """Give up the checkpoints whose files would have been met by now, and say what is missing."""
         unreadable = {each.identity for each in listing.entries} - present
         for identity, checkpoint in list(self._open.items()):
             if identity in unreadable:
                 continue  # it is there, under whatever name, and will be met once it may be read
             family = self._place.any_family(checkpoint.path)
-            is_hopeless = family is None or self._is_hopeless(checkpoint, family, listing, live)
-            if not is_hopeless or identity in unreadable:
+            if family is not None and not self._is_hopeless(checkpoint, family, listing, live):
                 continue
             del self._open[identity]
             if identity not in present:
