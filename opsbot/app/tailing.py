@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ def _matcher(plan: Plan) -> Matcher:
 
 
 def _run(plan: Plan, matcher: Matcher, take: Take, listen: Listen) -> SourceFigures:
-    return asyncio.run(_read(plan, matcher, frozenset(_own_files(plan.state_dir)), take, listen))
+    return asyncio.run(_read(plan, matcher, take, listen))
 
 
 def _lock(state_dir: Path | None) -> AbstractContextManager[object]:
@@ -113,7 +113,7 @@ def _lock(state_dir: Path | None) -> AbstractContextManager[object]:
     return StateLock(state_dir)
 
 
-async def _read(plan: Plan, matcher: Matcher, refused: frozenset[tuple[int, int]], take: Take, listen: Listen) -> SourceFigures:
+async def _read(plan: Plan, matcher: Matcher, take: Take, listen: Listen) -> SourceFigures:
     async with AsyncExitStack() as stack:
         store = await _open_store(plan.state_dir, stack)
         positions = await store.checkpoints(SOURCE) if store else plan.positions or ()
@@ -127,7 +127,7 @@ async def _read(plan: Plan, matcher: Matcher, refused: frozenset[tuple[int, int]
             until="stopped" if plan.follows else "last_line" if plan.goes_on else "end",
             multiline=plan.multiline,
             encoding=plan.encoding,
-            refused=refused,
+            refused=await asyncio.to_thread(_own_files, plan.state_dir),  # the store has made its files by now
         )
         async with source, asyncio.timeout(None) as limit:
 
@@ -162,12 +162,12 @@ def _concerning(patterns: Sequence[str], positions: Sequence[Checkpoint]) -> lis
     return [position for position in positions if place.any_family(position.path) is not None]
 
 
-def _own_files(state_dir: Path | None) -> Iterator[tuple[int, int]]:
+def _own_files(state_dir: Path | None) -> frozenset[tuple[int, int]]:
     """Identify what we write ourselves: following it would feed us with our own words."""
-    statuses = [path.stat() for path in state_dir.iterdir()] if state_dir else []
+    statuses = [path.stat() for path in state_dir.rglob("*")] if state_dir else []
     for fd in (1, 2):
         try:
             statuses.append(os.fstat(fd))
         except OSError:
             continue  # it is closed
-    return ((status.st_dev, status.st_ino) for status in statuses if stat.S_ISREG(status.st_mode))
+    return frozenset((status.st_dev, status.st_ino) for status in statuses if stat.S_ISREG(status.st_mode))

@@ -17,7 +17,7 @@ from opsbot.core.change import Alert, Change, Job, JobState, Json, StateWrite, T
 from opsbot.core.chat import Chat
 from opsbot.core.delivery import Delivery, DeliveryState
 from opsbot.core.errors import StateError
-from opsbot.core.log import Checkpoint, marker_of
+from opsbot.core.log import UNNAMED, Checkpoint, marker_of
 from opsbot.core.notification import Severity
 from opsbot.core.output import File, Image, Markdown, Output, QrCode
 from opsbot.core.ports import Store
@@ -851,7 +851,7 @@ def version_1(tmp_path: Path) -> Path:
 
 async def test_database_of_the_first_version_goes_on_where_it_was(version_1: Path) -> None:
     async with SqliteStore(version_1) as store:
-        assert list(await store.checkpoints("bob")) == [a_checkpoint(marker=marker_of(b"old"), generation="")]
+        assert list(await store.checkpoints("bob")) == [a_checkpoint(marker=marker_of(b"old"), generation=UNNAMED)]
         assert (await store.recover(NOW)).state == {"qr": {"a": 1}}
         assert not await store.claim("local:1", NOW)
 

@@ -1,12 +1,13 @@
 """Which file is which: newcomers, renamed ones, copies, those that are gone."""
 
 import errno
+from collections.abc import Mapping
 
 from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of
+from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of, status_of
 from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.shelf import Shelf
@@ -69,12 +70,15 @@ class Ledger:
             self.look_s = self.task.clock.monotonic_s() - began_at_s
             if len(self._newcomers) == before or self.lacks_descriptors:
                 break
+        if self._unreadable_at_start:  # another file may get the inode of one that was deleted
+            self._unreadable_at_start &= {entry.identity for entry in listing.entries}
         self.watched = listing.watched
         self.absent = listing.absent
         self._miss(met, listing)
         self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)), listing)
         if self._resumption.is_open and not self.lacks_descriptors:
-            self._resumption.settle(listing, {each.path: each for each in self.files.values() if each.is_live}, met)
+            live = {each.path: each for each in self.files.values() if each.is_live}
+            self._resumption.settle(listing, live, met)
         self._is_started = True
 
     def mark(self, tracked: Tracked) -> None:
@@ -151,6 +155,7 @@ class Ledger:
         tracked.missing_since_s = None
         tracked.is_matched = entry.is_matched
         tracked.home = entry.home
+        tracked.real = entry.real
         self.by_real_path[entry.real] = tracked
         seen = (entry.status.st_size, entry.status.st_mtime_ns)
         if seen != tracked.seen:
@@ -208,9 +213,9 @@ class Ledger:
             if tracked.fd is not None and tracked.size != tracked.reached:
                 tracked.grown_at_s = now_s  # a deleted file is written to by whoever has it open
                 self.mark(tracked)
-            is_deleted = listing.homes.get(directory_of(tracked.path)) == tracked.home
             # Not at once: a file that is being renamed may be missed by a look.
-            if tracked.fd is None and is_deleted and now_s - tracked.missing_since_s >= self.task.tuning.rotate_wait_s:
+            is_over = now_s - tracked.missing_since_s >= self.task.tuning.rotate_wait_s
+            if tracked.fd is None and is_over and _is_deleted(tracked, listing):
                 self.drop(tracked)
 
     def archive(self, entry: Entry) -> Archive:
@@ -223,13 +228,13 @@ class Ledger:
         for tracked in newcomers:
             if not self._resumption.adopt(tracked, self._newcomers) and tracked not in claimed:
                 self._begin(tracked)
-        for archive in self._unshelve(listing):
+        for archive in self._unshelve(listing, {each.family: each for each in newcomers if each.is_live}):
             self.admit(archive)
         for tracked in newcomers:
             tracked.is_checked = tracked.is_checked or (tracked.is_claimed and tracked.is_live)
             self.admit(tracked)
 
-    def _unshelve(self, listing: Listing) -> list[Archive]:
+    def _unshelve(self, listing: Listing, live: Mapping[str, Tracked]) -> list[Archive]:
         """See, once, what is to be read of the compressed rotations in each directory."""
         directories = listing.homes.keys() - self._unshelved
         if not directories:
@@ -237,7 +242,9 @@ class Ledger:
         self._unshelved |= directories
         checkpoints = self._resumption.by_log()
         logs = [family for directory in directories for family in self.shelf.logs(directory)]
-        unread = [self._resumption.unshelve(self.shelf, each, checkpoints.get(each, []), self.archive) for each in logs]
+        unread = [
+            self._resumption.unshelve(self.shelf, each, live.get(each), checkpoints.get(each, []), self.archive) for each in logs
+        ]
         return [archive for archives in unread for archive in archives]
 
     def _begin(self, tracked: Tracked) -> None:
@@ -247,3 +254,14 @@ class Ledger:
         if was_there and not from_beginning and not self._resumption.knows(tracked.family):
             tracked.move_to_end(self.task.tuning.max_line_bytes)
             tracked.is_checked = True
+
+
+def _is_deleted(tracked: Tracked, listing: Listing) -> bool:
+    """Say whether a file is no longer where it was; one that only a link pointed to may still be there, and be linked again."""
+    if listing.homes.get(directory_of(tracked.path)) != tracked.home:
+        return False
+    try:
+        status = status_of(tracked.real)
+    except OSError:
+        return True
+    return (status.st_dev, status.st_ino) != tracked.identity

@@ -8,17 +8,18 @@ import glob
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 _DATE = r"(?:\d{4}[-_.]?\d\d[-_.]?\d\d(?:[-_.T]?\d\d(?:[-_.:]?\d\d){0,2})?|\d{10,19})"  # or seconds since 1970
 _ROTATED = (
     # app.log.1  app.log-20261120  app.log.2026-11-20  app.log-20261120.1  app.log.old  app.log~
-    re.compile(rf"(?P<stem>.+?)(?P<end>)(?:(?:[._-]{_DATE})?(?:\.\d{{1,4}})|[._-]{_DATE}|\.old|\.bak|~)"),
+    re.compile(rf"(?P<stem>.+?)(?P<end>)(?:(?:[._-]{_DATE})?(?:\.\d{{1,4}})|[._-]{_DATE}|\.old|\.bak|~)", re.DOTALL),
     # bob-out__2026-11-20_00-00-00.log (pm2-logrotate)  app-20261120.log  app.1.log (logrotate with `extension`)
-    re.compile(rf"(?P<stem>.+?)(?:__\d[\w.:-]*|[._-]{_DATE}(?:\.\d{{1,4}})?|\.\d{{1,4}})(?P<end>\.[A-Za-z]\w*)"),
+    re.compile(rf"(?P<stem>.+?)(?:__\d[\w.:-]*|[._-]{_DATE}(?:\.\d{{1,4}})?|\.\d{{1,4}})(?P<end>\.[A-Za-z]\w*)", re.DOTALL),
 )
-_COUNTED = re.compile(r"\.(\d{1,4})(?:\.[A-Za-z]\w*)?$")
+_COUNTED = re.compile(r"\.(\d{1,4})(?:\.[A-Za-z]\w*)?\Z")
 _MAGIC = re.compile(r"[*?[]")
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
 _NAMES_KEPT = 50_000
@@ -223,10 +224,9 @@ class Place:
         self._real_fixed = os.path.normpath(os.path.join(real, os.path.relpath(fixed, existing)))
         if existing != fixed:
             return []
-        level, found = fixed, [fixed]
+        found = [fixed]
         for part in self._directories[len(fixed) :].strip("/").split("/"):
-            level = os.path.join(level, part) if part else level
-            found = [path.rstrip("/") or "/" for path in glob.glob(os.path.join(level, ""), recursive=True)]
+            found = _at_any_depth(found) if part == "**" else _children(found, part)
             listing.watched.update(os.path.realpath(path) for path in found)
         return found
 
@@ -254,6 +254,31 @@ class Place:
                 _follow_link(entry, listing)
             _look_at(entry)
             listing.entries.append(entry)
+
+
+def _children(directories: Iterable[str], part: str) -> list[str]:
+    """Give the directories below these that one part of a pattern names; "": these themselves."""
+    found = (path for above in directories for path in glob.glob(os.path.join(glob.escape(above), part, "")))
+    return list(dict.fromkeys(path.rstrip("/") or "/" for path in found))
+
+
+def _at_any_depth(directories: Iterable[str]) -> list[str]:
+    """Give these and all below them, each once: links may lead in circles. Where there are several ways, not by a link."""
+    found: dict[Identity, str] = {}
+    waiting = deque(directories)
+    while waiting:
+        path = waiting.popleft()
+        try:
+            status = os.stat(path)
+            if found.setdefault((status.st_dev, status.st_ino), path) is not path:
+                continue
+            with os.scandir(path) as items:
+                below = [item for item in items if not item.name.startswith(".") and item.is_dir()]
+        except OSError:
+            continue
+        waiting.extend(item.path for item in below if item.is_symlink())
+        waiting.extendleft(item.path for item in below if not item.is_symlink())
+    return list(found.values())
 
 
 def _look_at(entry: Entry) -> None:

@@ -1,11 +1,13 @@
 """Finding again, after a restart, what the checkpoints speak of."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.generation import after, is_complete
+from opsbot.adapters.sources.file.lineage import is_beginning
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of
 from opsbot.adapters.sources.file.places import Places
@@ -14,7 +16,7 @@ from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import MARKER_BYTES, UNNAMED, Checkpoint, Gap
 
 _LOOKED_AT = 256
-"""A newcomer is compared with so many checkpoints that nobody claimed; usually there are one or two."""
+"""A newcomer is compared with so many checkpoints that nobody claimed, besides the likely ones; usually there are one or two."""
 
 
 class Resumption:
@@ -31,6 +33,10 @@ class Resumption:
             if not is_end(each)
         }
         self._families = {place.any_family(each.path) for each in checkpoints}
+        self._by_trait: dict[int | str, list[Identity]] = {}
+        for identity, checkpoint in self._open.items():
+            for trait in (checkpoint.inode, checkpoint.path):
+                self._by_trait.setdefault(trait, []).append(identity)
 
     def knows(self, family: str) -> bool:
         """Say whether this log was read before: then a file of it without a checkpoint is newer than the checkpoints."""
@@ -54,10 +60,15 @@ class Resumption:
 
         A copy may have a checkpoint of its own, from before it was known for one. `present` are the files that are there.
         """
-        for checkpoint in list(self._open.values())[:_LOOKED_AT]:
+        for checkpoint in chain(self._likely(tracked), islice(self._open.values(), _LOOKED_AT)):
             if self._may_stand_for(tracked, checkpoint, present) and self._resume(tracked, checkpoint):
                 return True
         return False
+
+    def _likely(self, tracked: Tracked) -> Iterator[Checkpoint]:
+        """Give those with its inode or path: at a reboot disks may get other numbers, restored files have other inodes."""
+        for trait in (tracked.identity[1], tracked.path):
+            yield from (self._open[identity] for identity in self._by_trait.get(trait, ()) if identity in self._open)
 
     def _may_stand_for(self, tracked: Tracked, checkpoint: Checkpoint, present: Collection[Identity]) -> bool:
         is_named_only = not checkpoint.offset and is_complete(checkpoint.generation) and not is_complete(tracked.generation)
@@ -91,7 +102,7 @@ class Resumption:
         return found
 
     def unshelve(
-        self, shelf: Shelf, family: str, checkpoints: Sequence[Checkpoint], make: Callable[[Entry], Archive]
+        self, shelf: Shelf, family: str, live: Tracked | None, checkpoints: Sequence[Checkpoint], make: Callable[[Entry], Archive]
     ) -> list[Archive]:
         """Take down those of a log's compressed rotations that hold something unread, the oldest first.
 
@@ -99,6 +110,8 @@ class Resumption:
         and what came after the log as it was then, counts as unread.
         """
         candidates = shelf.since(family)
+        if candidates and live is not None and live.is_claimed and _is_copy(make(candidates[-1]), live):
+            candidates = candidates[:-1]  # not yet history: it is looked into when the log is truncated
         # A compressed file often has the inode of one that was compressed before.
         own = {(each.device, each.inode) for each in checkpoints if self._place.family(each.path) is None}
         gone = [each for each in checkpoints if (each.device, each.inode) not in own]
@@ -164,3 +177,14 @@ class Resumption:
         if directory_of(checkpoint.path) not in listing.homes:
             return False
         return family in live or checkpoint.path != family
+
+
+def _is_copy(archive: Archive, live: Tracked) -> bool:
+    """Say whether it was made, or is being made, of what the log still holds: what is in it is read there.
+
+    Some programs compress while they copy, and truncate the log only then (pm2-logrotate).
+    """
+    try:
+        return archive.unpacks() and archive.size >= MARKER_BYTES and is_beginning(archive, live)
+    finally:
+        archive.close()

@@ -29,14 +29,14 @@ class NotAFileError(OSError):
 class Tracked:
     """A file that is followed, by identity and not by name.
 
-    What is found out about it by comparing directories is kept here too: `path` is where it was last seen, `family` the log
-    it belongs to (the same path, unless the file was rotated), `original` the file that this one is a copy of and whose
-    reading goes first. `is_drained` says that it was read to its end since a younger file of its log appeared, `is_settled`
-    that this was so after it had been rotated away: only late lines can follow then, `is_reborn` that nothing of its present
-    content was read. `generation` names the content from when it is about to be read. `reached` is how far the last read
-    looked, `trail` where it had been before. `open_record` are the lines behind the cursor that were searched already, of a
-    record that may go on until `open_until_s`; `pending` is the beginning of what is behind the cursor, these or an unfinished
-    line. A closed file has no open record.
+    What is found out about it by comparing directories is kept here too: `path` is where it was last seen, `real` the same
+    behind links, `family` the log it belongs to (the same path, unless the file was rotated), `original` the file that this
+    one is a copy of and whose reading goes first. `is_drained` says that it was read to its end since a younger file of its
+    log appeared, `is_settled` that this was so after it had been rotated away: only late lines can follow then, `is_reborn`
+    that nothing of its present content was read. `generation` names the content from when it is about to be read. `reached`
+    is how far the last read looked, `trail` where it had been before. `open_record` are the lines behind the cursor that
+    were searched already, of a record that may go on until `open_until_s`; `pending` is the beginning of what is behind the
+    cursor, these or an unfinished line. A closed file has no open record.
     """
 
     is_archive = False
@@ -47,6 +47,7 @@ class Tracked:
         self.fd = fd
         self.identity: Identity = (device, inode)
         self.path = entry.path
+        self.real = entry.real
         self.family = entry.family
         self.shown = entry.path
         self.is_matched = entry.is_matched

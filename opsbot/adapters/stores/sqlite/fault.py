@@ -33,6 +33,14 @@ def damaged(path: Path | None, detail: str) -> StateError:
     )
 
 
+def gone(path: Path) -> StateError:
+    """Say that what is written would be lost, and the mend."""
+    return StateError(
+        f"{path}: was deleted or replaced while opsbot was using it. Stop opsbot before you touch its state; "
+        "what was not sent yet is lost with it, and logs are read from where they stand"
+    )
+
+
 def as_state_error(exc: sqlite3.Error, path: Path | None) -> StateError | None:
     """Give the StateError that an error of SQLite means, None when it is a bug of ours."""
     code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & PRIMARY_CODE_BITS

@@ -54,6 +54,8 @@ TABLES = (
     "CREATE TABLE message (key TEXT PRIMARY KEY, claimed_at INTEGER NOT NULL) WITHOUT ROWID",
 )
 
+_WITH_PIECES_OF_LOGS = 1
+
 # What makes a database of version N one of version N + 1.
 UPGRADES = {
     1: (
@@ -82,6 +84,15 @@ def open_database(path: Path | None, max_pages: int | None) -> sqlite3.Connectio
         db.close()
         raise
     return db
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Say which file stands at the path, None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _make_private(path: Path) -> None:
@@ -121,8 +132,11 @@ def _bring_up(db: sqlite3.Connection, version: int) -> None:
     """Make the tables, or change those of an older opsbot, in one transaction."""
     statements = TABLES if version == 0 else [each for old in range(version, SCHEMA_VERSION) for each in UPGRADES[old]]
     db.create_function("marker_of", 1, marker_of, deterministic=True)
+    if version == _WITH_PIECES_OF_LOGS:
+        db.execute("VACUUM")  # what was deleted before is still there, unless SQLite was built otherwise
     db.execute("BEGIN IMMEDIATE")
     for statement in statements:
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
     db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from opsbot.adapters.stores.sqlite import ledger, outbox
-from opsbot.adapters.stores.sqlite.fault import as_state_error
-from opsbot.adapters.stores.sqlite.schema import open_database
+from opsbot.adapters.stores.sqlite.fault import as_state_error, gone
+from opsbot.adapters.stores.sqlite.schema import identity_of, open_database
 from opsbot.core.change import Alert, Change, Job, Recovered, Timer
 from opsbot.core.delivery import Delivery
 from opsbot.core.log import Checkpoint
@@ -37,6 +37,7 @@ class SqliteStore:
         self._max_pages = max_pages
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
 
     async def __aenter__(self) -> Self:
         """Open the file; makes it, readable by its owner only, where there is none.
@@ -46,7 +47,7 @@ class SqliteStore:
         """
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         try:
-            self._db = await self._in_thread(partial(open_database, self._path, self._max_pages))
+            self._db = await self._in_thread(self._open)
         except BaseException:
             self._thread.shutdown(wait=False)
             raise
@@ -138,7 +139,18 @@ class SqliteStore:
 
     async def _write(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         db = self._connection()
-        return await self._in_thread(partial(_in_transaction, db, partial(work, db, *args, **kwargs)))
+        return await self._in_thread(partial(self._in_place, partial(_in_transaction, db, partial(work, db, *args, **kwargs))))
+
+    def _open(self) -> sqlite3.Connection:
+        db = open_database(self._path, self._max_pages)
+        self._identity = identity_of(self._path) if self._path else None
+        return db
+
+    def _in_place(self, work: Callable[[], T]) -> T:
+        """Write only what the next start will find: SQLite goes on in a file that was deleted, and all of it would be lost."""
+        if self._path is not None and identity_of(self._path) != self._identity:
+            raise gone(self._path)
+        return work()
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
