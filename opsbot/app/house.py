@@ -31,9 +31,9 @@ from opsbot.core.change import Job
 from opsbot.core.context import PartState
 from opsbot.core.errors import ChannelUnavailableError, CommandError
 from opsbot.core.output import File
-from opsbot.core.ports import Store
 from opsbot.core.redact import Redactor
 from opsbot.core.scene import Route, Scene
+from opsbot.core.store import Store
 from opsbot.pipeline.account import AccountKeeper
 from opsbot.pipeline.ask import Asks
 from opsbot.pipeline.context import Daemon

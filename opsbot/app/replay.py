@@ -27,9 +27,10 @@ from opsbot.core.delivery import Delivery, DeliveryState
 from opsbot.core.errors import ConfigError, Problem
 from opsbot.core.log import Batch, Record
 from opsbot.core.notification import Severity
-from opsbot.core.ports import Matcher, Store
+from opsbot.core.ports import Matcher
 from opsbot.core.redact import Redactor
 from opsbot.core.scene import Scene
+from opsbot.core.store import Store
 from opsbot.loader import Loader
 from opsbot.pipeline.context import Daemon
 from opsbot.pipeline.hooks import Hooks, Manners

@@ -15,7 +15,8 @@ from opsbot.adapters.sources.file.task import ReadFrom
 from opsbot.app.matching import matcher_for
 from opsbot.core.change import Change
 from opsbot.core.log import Batch, Checkpoint, Multiline, Rule, RuleFigures, Scan, SourceFigures
-from opsbot.core.ports import Matcher, Store
+from opsbot.core.ports import Matcher
+from opsbot.core.store import Store
 
 SOURCE = "tail"
 """The key of all positions: they belong to files, whatever pattern names those today."""

@@ -18,8 +18,9 @@ from opsbot.core.dispatch import change_for, merge
 from opsbot.core.notification import Notification, Severity
 from opsbot.core.operation import Hook
 from opsbot.core.output import Output
-from opsbot.core.ports import Clock, Store
+from opsbot.core.ports import Clock
 from opsbot.core.scene import Route, Scene
+from opsbot.core.store import Store
 from opsbot.pipeline.context import Daemon, OperationContext
 from opsbot.pipeline.limit import within
 

@@ -12,7 +12,8 @@ from opsbot.core.bundle import Bundle, bundles, is_groupable, may_leave_at
 from opsbot.core.chat import OutgoingMessage
 from opsbot.core.delivery import fallback_to_start, retry_after
 from opsbot.core.errors import ChannelUnavailableError, MessageRejectedError
-from opsbot.core.ports import Clock, Store
+from opsbot.core.ports import Clock
+from opsbot.core.store import Store
 from opsbot.pipeline.context import Daemon
 from opsbot.pipeline.hooks import Manners
 from opsbot.pipeline.link import Link

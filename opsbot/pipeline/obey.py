@@ -14,8 +14,9 @@ from opsbot.core.context import CommandHelp, Person
 from opsbot.core.folding import own_words
 from opsbot.core.gate import MAX_AGE_S, Rate, Refusal, age_of, reason_to_refuse
 from opsbot.core.output import Output
-from opsbot.core.ports import Clock, Store
+from opsbot.core.ports import Clock
 from opsbot.core.scene import Scene
+from opsbot.core.store import Store
 from opsbot.core.surface import CommandSpec
 from opsbot.pipeline.ask import Asks
 from opsbot.pipeline.context import CommandContext, Daemon, OperationContext

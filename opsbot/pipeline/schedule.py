@@ -12,8 +12,9 @@ from opsbot.core.change import Alert, Change, Timer
 from opsbot.core.dispatch import reminded
 from opsbot.core.notification import Notification, Severity
 from opsbot.core.operation import Hook
-from opsbot.core.ports import Clock, Store
+from opsbot.core.ports import Clock
 from opsbot.core.scene import Scene
+from opsbot.core.store import Store
 from opsbot.pipeline.context import OperationContext
 from opsbot.pipeline.hooks import Hooks, Manners
 

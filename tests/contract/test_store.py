@@ -20,7 +20,7 @@ from opsbot.core.errors import StateError
 from opsbot.core.log import UNNAMED, Checkpoint, marker_of
 from opsbot.core.notification import Severity
 from opsbot.core.output import File, Image, Markdown, Output, QrCode
-from opsbot.core.ports import Store
+from opsbot.core.store import Store
 from opsbot.testing.store import FakeStore
 
 NOW = datetime(2026, 11, 20, 8, 30, 0, 123457, tzinfo=UTC)

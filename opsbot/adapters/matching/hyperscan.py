@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_KEPT = 16
+_KEPT = 64
 """So many compiled sets of rules stay in the cache."""
 
 

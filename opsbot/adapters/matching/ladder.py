@@ -31,14 +31,14 @@ def compile_rules(
 
     def plan(whole: frozenset[int]) -> Plan:
         ladder = _Ladder(spans_lines=multiline is not None)
-        ladder.translate(rules, whole if len(rules) > _FEW else frozenset(range(len(rules))))
+        ladder.translate(rules, whole)
         if "hyperscan" in engines:
             ladder.climb_hyperscan(cache_dir)
         if "re2" in engines and multiline is None:
             ladder.climb_re2()
         return ladder.plan(rules)
 
-    return EngineMatcher(rules, plan, multiline)
+    return EngineMatcher(rules, plan, multiline, frozenset(range(len(rules))) if len(rules) <= _FEW else frozenset())
 
 
 @dataclass(slots=True)

@@ -36,18 +36,26 @@ class EngineMatcher:
         rules: what is searched; hits name a rule by its place.
         plan: makes the plan; is told which rules are to be searched whole. May block for a second.
         multiline: how lines become records.
+        whole: rules that are searched whole from the first.
     """
 
-    def __init__(self, rules: Sequence[Rule], plan: Callable[[frozenset[int]], Plan], multiline: Multiline | None) -> None:
-        """Compile the rules themselves, and make the plan."""
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        plan: Callable[[frozenset[int]], Plan],
+        multiline: Multiline | None,
+        whole: frozenset[int] = frozenset(),
+    ) -> None:
+        """Make the first plan."""
         self._search = Search(rules)
         self._make_plan = plan
-        self._plan = plan(frozenset())
+        self._whole = whole
+        self._plan = plan(whole)
         self._splitter = RecordSplitter(multiline) if multiline else None
         self._candidates = [0] * len(rules)
         self._matches = [0] * len(rules)
         self._disabled: dict[int, str] = {}
-        self._whole: frozenset[int] = frozenset()
+        self._vain_searches = _VAIN_SEARCHES
         self._is_frequent = False
 
     def scan(self, block: bytes | memoryview, *, is_end: bool = True) -> Scan:
@@ -96,12 +104,18 @@ class EngineMatcher:
         ]
 
     def _refine(self) -> None:
-        """Let the engines search the whole of those rules whose part was mostly found in vain."""
+        """Let the engines search the whole of those rules whose part was mostly found in vain.
+
+        Each time it takes more to do so again: to compile a thousand rules takes seconds.
+        """
         self._is_frequent = False
         counts = zip(self._candidates, self._matches, strict=True)
-        vain = {number for number, (asked, matched) in enumerate(counts) if asked > _REFINED_AFTER // 4 and asked > 2 * matched}
+        vain = {
+            number for number, (asked, matched) in enumerate(counts) if asked > self._vain_searches // 4 and asked > 2 * matched
+        }
         if not vain <= self._whole | set(self._plan.everywhere):
             self._whole |= vain
+            self._vain_searches *= 4
             self._plan = self._make_plan(self._whole)
 
     def _wanted(self, candidates: Iterable[tuple[int, int]], layout: NearLines | AllRecords) -> dict[Span, set[int]]:
@@ -132,11 +146,11 @@ class EngineMatcher:
             self._disabled[number] = str(exc)
             return None
         if groups is None:
-            self._is_frequent |= self._candidates[number] % _REFINED_AFTER == 0
+            self._is_frequent |= self._candidates[number] % self._vain_searches == 0
             return None
         self._matches[number] += 1
         return Hit(number, groups)
 
 
-_REFINED_AFTER = 1000
-"""So many times a part of a rule may be found in vain."""
+_VAIN_SEARCHES = 1000
+"""So many times a part of a rule may be found in vain at first."""
