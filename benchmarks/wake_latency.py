@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.figure import Figure, percentile
 from benchmarks.flow import flowing
-from benchmarks.workload import MARK, timed_rules
+from benchmarks.workload import MARK, ordinary_lines, timed_rules
 from opsbot.api import LogEvent
 from tests.peers.install import environment, node
 
@@ -130,9 +130,11 @@ async def _peer(directory: Path, argv: list[str]) -> Run:
 
 
 def _make_logs(directory: Path) -> None:
+    """Make logs as they are found: with something in them."""
     directory.mkdir()
+    lines = b"".join(ordinary_lines(directory)[:10])
     for number in range(FILES):
-        (directory / f"app{number}.log").touch()
+        (directory / f"app{number}.log").write_bytes(lines)
 
 
 async def _write(directory: Path, lines_per_s: int) -> int:

@@ -1429,6 +1429,17 @@ def make_unreadable(log: Path) -> None:
     os.close(directory)
 
 
+def test_names_of_many_files_leave_together(tmp_path: Path) -> None:
+    """Each batch is a transaction: a thousand of them would keep the first lines waiting."""
+    for number in range(20):
+        append(tmp_path / f"{number}.log", "before")
+    with FollowedLog(tmp_path / "*.log") as followed:
+        before = len(followed.batches)
+        followed.reader.turn()
+
+        assert len(followed.batches) == before + 1
+
+
 def test_only_so_many_files_stay_open_and_all_are_followed(tmp_path: Path) -> None:
     names = [tmp_path / f"{letter}.log" for letter in "abcdef"]
     with FollowedLog(tmp_path / "*.log", open_files=3) as followed:

@@ -8,7 +8,8 @@ Who does what, from the outside in:
 - `ledger`: which file is which: newcomers, renamed ones, those that are gone. `resumption` finds what the checkpoints speak of,
   `lineage` what is a copy of what, `lineup` in which order the files of one log are read, `rescue` what to do about a
   truncation, `retirement` when to close.
-- `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop. `standing`: the figures.
+- `intake`: what is read becomes records. `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop.
+  `standing`: the figures.
 - `tracked`: one open file: reads whole lines from a verified position; `short_way` does, when there is nothing to it. `block` is
   what a read gives, `encoding` knows how lines stand in bytes, `open_record` how long a record of several lines is waited for.
 - `trail`: where a file was read through before it was truncated.

@@ -27,6 +27,13 @@ def name(ledger: Ledger, tracked: Tracked, *, is_over: bool = False) -> bool:
     return True
 
 
+def name_all(ledger: Ledger) -> bool:
+    """Name all contents of which nothing has to be found out first, True if there were any: a thousand are one batch then."""
+    nameless = [each for each in ledger.dirty if each.is_checked and not is_complete(each.generation)]
+    plain = [each for each in nameless if each.original is None and ledger.lineup.is_first(each)]
+    return bool([each for each in plain if name(ledger, each)])
+
+
 def inherit(ledger: Ledger, tracked: Tracked) -> bool:
     """Give a copy the name of what was named and then truncated unread (though a life before may have read it)."""
     for other in ledger.lineup.relatives(tracked):

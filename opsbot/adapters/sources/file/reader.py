@@ -1,6 +1,5 @@
 """Reads all files of one place, turn by turn; needs no thread, and runs in one."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Self
 
@@ -8,6 +7,7 @@ from opsbot.adapters.sources.file import lineage, naming, rescue, retirement, sh
 from opsbot.adapters.sources.file.block import Block, Buffer
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.generation import is_complete
+from opsbot.adapters.sources.file.intake import Intake
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.open_record import OpenRecords
 from opsbot.adapters.sources.file.parcel import Parcel
@@ -16,12 +16,10 @@ from opsbot.adapters.sources.file.places import place_of
 from opsbot.adapters.sources.file.standing import Standing
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import RewrittenError, Tracked
-from opsbot.core.log import Batch, Match, Record
+from opsbot.core.log import Batch
 
 _CHEAP_LOOK_S = 0.005
-_RECENT_FILES = 64
-_TOO_LONG = 2
-"""UTF-16 takes up to twice the bytes that the matcher counts."""
+_LOOK_RATIO = 4
 _PASS_BYTES = 8 * 1024 * 1024
 """After so many bytes a pass over the files is interrupted, so that wake-ups and the wish to stop are seen."""
 
@@ -46,17 +44,17 @@ class Reader:
         """Touch nothing; `reconcile` opens the files."""
         self._task = task
         self._tuning = task.tuning
-        self._emit = emit
         self._between = between
         self.standing = standing or Standing(task.clock)
         self._may_read_on = may_read
         self._place = place_of(task.pattern)
         self._parcel = Parcel(task.source, task.tuning, task.clock)
+        self._open = OpenRecords(task.multiline, task.clock)
+        self._intake = Intake(task, self._parcel, self._open, self.standing, emit)
         self._complaints = Complaints(task.source)
         self._ledger = Ledger(task, self._place, self._parcel, self._complaints)
         self._buffer = Buffer()
-        self._open = OpenRecords(task.multiline, task.clock)
-        self._recent: OrderedDict[Tracked, None] = OrderedDict()
+        self._rested_at_s = 0.0
 
     def __enter__(self) -> Self:
         """Do nothing."""
@@ -81,11 +79,6 @@ class Reader:
     def lacks_descriptors(self) -> bool:
         """Whether there are files that can be opened only when others are closed."""
         return self._ledger.lacks_descriptors
-
-    def due_in_s(self) -> float | None:
-        """Say when a turn has something to do although nothing happens, None when there is nothing to wait for."""
-        delays = [delay_s for delay_s in (self._parcel.due_in_s(), self._open.due_in_s()) if delay_s is not None]
-        return min(delays, default=None)
 
     def reconcile(self) -> set[str]:
         """Compare everything with the file system; the next turns read what is new.
@@ -126,22 +119,20 @@ class Reader:
         """Let every file that may have something new have its share; True when there is more to read at once."""
         for tracked in self._open.due():
             self._ledger.mark(tracked)
+        if naming.name_all(self._ledger):
+            self.flush()
         is_moving = False
         read_bytes = 0
         before = self._waiting()
         for tracked in list(self._ledger.dirty):
-            if (
-                tracked in self._ledger.dirty
-                and (size := self._read_shortly(tracked) or self._read_if_allowed(tracked)) is not None
-            ):
+            if tracked in self._ledger.dirty and (size := self._read_if_allowed(tracked)) is not None:
                 is_moving = True
                 read_bytes += size
-                if self._parcel.is_urgent():
-                    self.flush()
+                self._intake.flush_urgent()
             if read_bytes >= _PASS_BYTES or not self._may_read_on():
                 break
         self.standing.measure(self._ledger.dirty)
-        self.flush_due()
+        self._intake.flush_due()
         return bool(self._ledger.dirty) and (is_moving or self._waiting() != before)
 
     def _waiting(self) -> tuple[set[Tracked], list[tuple[Tracked, Tracked | None]]]:
@@ -149,33 +140,30 @@ class Reader:
         dirty = self._ledger.dirty
         return set(dirty), [(each, each.original) for each in dirty if each.original is not None or not each.is_checked]
 
-    def flush_due(self) -> None:
-        """Hand over what is due."""
-        if self._parcel.due_in_s() == 0.0:
-            self.flush()
+    def due_in_s(self) -> float | None:
+        """Say when a turn has something to do although nothing happens, None when there is nothing to wait for."""
+        return self._intake.due_in_s()
 
     def flush(self) -> None:
         """Hand over everything now."""
-        batch = self._parcel.close()
-        if batch is not None:
-            self.standing.handed_over(batch)
-            self._emit(batch)
+        self._intake.flush()
 
-    def _read_shortly(self, tracked: Tracked) -> int:
-        """Read the last lines of a file by the short way; 0 when it has to be the long one."""
+    def _read_shortly(self, tracked: Tracked) -> int | None:
+        """Read the last lines of a file by the short way; None when it has to be the long one."""
         if self._task.multiline or not short_way.is_plain(tracked) or not self._ledger.lineup.is_first(tracked):
-            return 0
+            return None
         block = short_way.last_lines(tracked, self._buffer, self._tuning.chunk_bytes)
         if block is None:
-            return 0
-        size = self._consume(tracked, block)
+            return None
+        size = self._intake.take(tracked, block) if block.data else 0
         self._drained(tracked)
         self._between(tracked.path)
         return size
 
     def _read_if_allowed(self, tracked: Tracked) -> int | None:
         """Read a file, None when another must be read first."""
-        return self._read(tracked) if self._may_read(tracked) else None
+        size = self._read_shortly(tracked)
+        return self._read(tracked) if size is None and self._may_read(tracked) else size
 
     def _may_read(self, tracked: Tracked) -> bool:
         first = next(self._ledger.lineup.in_the_way(tracked), None)
@@ -218,15 +206,18 @@ class Reader:
 
         Only what was consumed lets later truncations be noticed.
         """
-        if self._ledger.look_s < _CHEAP_LOOK_S:
+        now_s = self._task.clock.monotonic_s()
+        # When a thousand new logs begin at once, there must be time for something else than looking.
+        if self._ledger.look_s < _CHEAP_LOOK_S and now_s >= self._rested_at_s:
             self._ledger.reconcile()
+            self._rested_at_s = now_s + _LOOK_RATIO * self._ledger.look_s
         tracked.is_reborn = next(self._ledger.lineup.in_the_way(tracked), None) is not None
         return tracked.is_reborn
 
     def _check(self, tracked: Tracked) -> None:
         """See whether a newcomer that has content now is a copy of what we read, or are about to read, elsewhere."""
         tracked.is_checked = True
-        recent = [each for each in self._recent if self._ledger.files.get(each.identity) is each]
+        recent = [each for each in self._intake.recent if self._ledger.files.get(each.identity) is each]
         tracked.original = lineage.original_of(tracked, [*self._ledger.lineup.relatives(tracked), *recent])
 
     def _read(self, tracked: Tracked) -> int:
@@ -248,7 +239,7 @@ class Reader:
                 ):
                     tracked.move_to(tracked.cursor)  # as if it had not been read
                     break
-                total += self._consume(tracked, block)
+                total += self._intake.take(tracked, block)
                 if block.rest is not None and not tracked.open_record:
                     self._drained(tracked)
                     self._between(tracked.path)
@@ -283,7 +274,7 @@ class Reader:
         block = tracked.next_block(self._buffer, self._tuning.chunk_bytes, self._tuning.max_line_bytes)
         if block is not None and self._task.multiline:
             for older in self._ledger.lineup.older(tracked):
-                self._conclude(older)  # who writes here writes no longer there
+                self._intake.conclude(older)  # who writes here writes no longer there
         return tracked.open_block() if block is None and self._open.is_over(tracked) else block
 
     def _drained(self, tracked: Tracked) -> None:
@@ -299,17 +290,12 @@ class Reader:
             if newcomer is not tracked and newcomer.size > newcomer.cursor.offset:
                 self._check(newcomer)
                 newcomer.is_checked = newcomer.original is not None  # else it is seen what it is once its original begins anew
-        rescue.begin_anew(self._ledger, tracked, self._conclude)
+        rescue.begin_anew(self._ledger, tracked, self._intake.conclude)
 
     def conclude(self) -> None:
         """Take what is open or unfinished in all files as it is: nobody waits for more of it. Everything else has been read."""
         for tracked in list(self._ledger.files.values()):
             self._take_rest(tracked)
-
-    def _conclude(self, tracked: Tracked) -> None:
-        """Take an open record, if there is one, as it is."""
-        if tracked.open_record:
-            self._consume(tracked, tracked.open_block())
 
     def _take_rest(self, tracked: Tracked) -> None:
         """Take the open record and the last line, finished or not."""
@@ -320,49 +306,14 @@ class Reader:
             block = None
         if block is not None:
             self._announce(tracked, is_over=True)
-            self._consume(tracked, block)
-        self._conclude(tracked)
-
-    def _consume(self, tracked: Tracked, block: Block) -> int:
-        before = tracked.cursor.offset
-        multiline = self._task.multiline
-        # A matcher ends a record at its bounds; if it does not, it is made to.
-        is_end = multiline is None or block.is_end or len(tracked.open_record) > _TOO_LONG * multiline.max_bytes
-        scan = self._task.matcher.scan(block.data, is_end=is_end)
-        for match in scan.matches:
-            self._parcel.record(self._record(tracked, block, match))
-            if self._parcel.is_full:
-                self.flush()
-        for disabled in scan.disabled:
-            self._parcel.disable(disabled)
-        tracked.consume(block, len(block.data) if is_end else scan.consumed)
-        if tracked.open_record:
-            self._open.wait(tracked)
-        tracked.grown_at_s = self._task.clock.monotonic_s()
-        self._recent[tracked] = None
-        self._recent.move_to_end(tracked)
-        if len(self._recent) > _RECENT_FILES:
-            self._recent.popitem(last=False)[0].trail.clear()
-        read_bytes = tracked.cursor.offset - before
-        if read_bytes:
-            self.standing.read_bytes += read_bytes
-            self._parcel.advance(tracked, tracked.cursor, read_bytes)
-        return read_bytes
-
-    def _record(self, tracked: Tracked, block: Block, match: Match) -> Record:
-        return Record(
-            path=tracked.shown,
-            offset=block.offset + match.start,
-            text=match.text,
-            hits=match.hits,
-            checkpoint=tracked.checkpoint(self._task.source, block.cursor_after(match.end)),
-        )
+            self._intake.take(tracked, block)
+        self._intake.conclude(tracked)
 
     def _retire(self, tracked: Tracked) -> None:
         """Close a rotated file; nobody will finish its last line any more, so that is taken as it is."""
         if self._ends_here(tracked):
             self._take_rest(tracked)
-        self._conclude(tracked)
+        self._intake.conclude(tracked)
         retirement.retire(self._ledger, tracked)
 
     def _ends_here(self, tracked: Tracked) -> bool:

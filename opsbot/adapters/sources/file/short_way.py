@@ -27,7 +27,7 @@ def is_plain(tracked: Tracked) -> bool:
 
 
 def last_lines(tracked: Tracked, buffer: Buffer, chunk_bytes: int) -> Block | None:
-    """Give the whole lines up to the end of a plain file, None if there is anything else about it."""
+    """Give the whole lines up to the end of a plain file, often none; None if there is anything else about it."""
     fd, offset, wanted = tracked.fd, tracked.cursor.offset, MARKER_BYTES + chunk_bytes
     if fd is None or tracked.encoding is not UTF_8:
         return None
@@ -35,11 +35,12 @@ def last_lines(tracked: Tracked, buffer: Buffer, chunk_bytes: int) -> Block | No
         count = os.preadv(fd, [buffer.room(wanted)], offset - MARKER_BYTES)
     except OSError:
         return None
-    raw = buffer.raw
-    after = raw.rfind(b"\n", MARKER_BYTES, count) + 1
-    reached = offset + count - MARKER_BYTES
-    is_as_expected = after > MARKER_BYTES and count < wanted and reached >= tracked.reached
-    if not is_as_expected or raw.find(0, MARKER_BYTES, count) >= 0 or marker_of(raw[:MARKER_BYTES]) != tracked.cursor.marker:
+    raw, reached = buffer.raw, offset + count - MARKER_BYTES
+    after = max(MARKER_BYTES, raw.rfind(b"\n", MARKER_BYTES, count) + 1)
+    is_whole = count == after or after > MARKER_BYTES
+    if not is_whole or count == wanted or reached < tracked.reached or raw.find(0, MARKER_BYTES, count) >= 0:
+        return None
+    if marker_of(raw[:MARKER_BYTES]) != tracked.cursor.marker:
         return None
     tracked.reached = reached
     end = Cursor(offset + after - MARKER_BYTES, marker_of(raw[after - MARKER_BYTES : after]))
