@@ -172,6 +172,7 @@ class World:
         self.is_repeating = False
         self.is_forbidden = self.is_hidden = self.is_blind = False
         self.is_only_open = False
+        self.has_short_copy = False
         self.names_seen: set[tuple[str, int]] = set()
         self.writer = Writer(self.log, self.setting.encoding)
         self.reader = self._reader()
@@ -249,6 +250,7 @@ class World:
                 pass
         self.reader.flush()
         self.commit()
+        self.has_short_copy = False
 
     def commit_all(self) -> None:
         """Let every record end, before nothing is left of it but what the reader knows."""
@@ -314,6 +316,7 @@ class World:
         self.is_repeating |= self.setting.multiline is not None
         before = len(self.writer.written)
         self.writer.write(style - 6)
+        self.has_short_copy = True
         self.destroyed += self.writer.written[before:]
         self.look(style % 2)
 
@@ -476,6 +479,8 @@ class World:
     def _restart(self) -> None:
         # Whether a file that may not be read was truncated since it was copied, nobody can tell.
         self.is_blind = self.is_forbidden
+        # What tells that a copy was read although it holds less than was read is not kept.
+        self.is_repeating |= self.has_short_copy
         self.is_repeating |= self.is_blind and self.copies > 0
         self.reader.__exit__(None, None, None)
         self.pending.clear()
