@@ -49,6 +49,13 @@ def test_expression_that_hyperscan_cannot_tell_exactly_is_widened_by_it() -> Non
     assert {number for _, number in compiled.engine.candidates(b"abcd xyz\n")} == {0, 1}
 
 
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 40, 70, 300])
+def test_match_that_ends_with_the_block_is_found_beside_a_rule_with_an_anchor(length: int) -> None:
+    matcher = compile_rules([Rule("ab", "last"), Rule("^b", "anchored")])
+
+    assert [match.hits[0].rule for match in matcher.scan(b"x" * length + b"ab").matches] == [0]
+
+
 def test_rule_that_engines_would_take_minutes_to_compile_is_widened() -> None:
     (figures,) = compile_rules([Rule("((a{60}|b{59}c){60}|d{61}e){60}f")]).figures()
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+_NEWLINE = 0x0A
 _KEPT = 64
 """So many compiled sets of rules stay in the cache."""
 
@@ -47,6 +48,9 @@ class HyperscanEngine:
 
     def candidates(self, block: bytes | memoryview) -> Sequence[Candidate]:
         """Scan a block; the interpreter is free for others meanwhile."""
+        if len(block) and block[-1] != _NEWLINE:
+            # Vectorscan 5.4.12 misses what ends with the block when another expression of the set has a `^`.
+            block = bytes(block) + b"\n"
         found: list[Candidate] = []
         take = found.append
 
