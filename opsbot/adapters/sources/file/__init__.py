@@ -10,8 +10,9 @@ Who does what, from the outside in:
   truncation, `retirement` when to close.
 - `intake`: what is read becomes records. `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop.
   `standing`: the figures.
-- `tracked`: one open file: reads whole lines from a verified position; `short_way` does, when there is nothing to it. `block` is
-  what a read gives, `encoding` knows how lines stand in bytes, `open_record` how long a record of several lines is waited for.
+- `tracked`: one open file: reads whole lines from a verified position; `short_way` does, when there is nothing to it.
+  `descriptor` opens it, `block` is what a read gives, `encoding` knows how lines stand in bytes, `open_record` how long a record
+  of several lines is waited for.
 - `trail`: where a file was read through before it was truncated.
 - `place`: which paths a pattern means, and which names are rotations of which log.
 - `watch`: wake-ups by the operating system; a hint, never the truth. `inotify` on Linux, `observer` elsewhere. `lookout` knows
