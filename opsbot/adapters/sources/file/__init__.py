@@ -4,7 +4,7 @@ Who does what, from the outside in:
 
 - `source`: the port, on the event loop; owns the reader's thread.
 - `thread`: the reader's thread: waits for a wake-up, lets the reader work, hands batches over.
-- `reader`: one turn after the other over all files; can be driven without a thread.
+- `reader`: one turn after the other over all files; can be driven without a thread. `ending`: the end of a file, and closing it.
 - `ledger`: which file is which: newcomers, renamed ones, those that are gone. `resumption` finds what the checkpoints speak of,
   `lineage` what is a copy of what, `lineup` in which order the files of one log are read, `rescue` what to do about a
   truncation, `retirement` when to close.
