@@ -1271,7 +1271,7 @@ def test_log_that_may_not_be_read_at_the_restart_goes_on_from_its_checkpoint_alt
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return real_open(path, *args)
 
-    monkeypatch.setattr("opsbot.adapters.sources.file.tracked.os.open", open_if_allowed)
+    monkeypatch.setattr("opsbot.adapters.sources.file.descriptor.os.open", open_if_allowed)
     with FollowedLog(log, checkpoints=followed.saved) as again:
         log.rename(log.with_name("app.log.1"))
         append(log, "two")

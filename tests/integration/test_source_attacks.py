@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbot.adapters.sources.file import tracked
+from opsbot.adapters.sources.file import descriptor
 from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.adapters.stores.sqlite.schema import TABLES
 from opsbot.core.change import Change
@@ -118,14 +118,14 @@ def test_link_that_points_back_after_days_is_not_read_again(tmp_path: Path) -> N
 def forbidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Names of files that may not be opened: root, who may run the tests, may open all."""
     names: set[str] = set()
-    really_open = tracked._open  # noqa: SLF001 - the one place where files are opened
+    really_open = descriptor.open_file
 
     def _open(path: str) -> int:
         if Path(path).name in names:
             raise PermissionError(13, "Permission denied")
         return really_open(path)
 
-    monkeypatch.setattr(tracked, "_open", _open)
+    monkeypatch.setattr(descriptor, "open_file", _open)
     return names
 
 

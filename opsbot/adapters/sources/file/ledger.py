@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.complaint import Complaints
+from opsbot.adapters.sources.file.descriptor import NotAFileError
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of, status_of
@@ -12,7 +13,7 @@ from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.shelf import Shelf
 from opsbot.adapters.sources.file.task import Task
-from opsbot.adapters.sources.file.tracked import NotAFileError, Tracked
+from opsbot.adapters.sources.file.tracked import Tracked
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _LOOKS = 100

@@ -2,8 +2,19 @@
 
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.generation import after, complete, head_of, is_complete
+from opsbot.adapters.sources.file.intake import Intake
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.tracked import Tracked
+
+
+def announce(ledger: Ledger, intake: Intake, tracked: Tracked, *, is_over: bool = False) -> None:
+    """Hand over what a content is called before anything of it is read.
+
+    Whoever acts on a record has committed by then what was handed over before: should he die without committing the record, it is
+    found again under the same name, wherever its content has gone meanwhile.
+    """
+    if not is_complete(tracked.generation) and name(ledger, tracked, is_over=is_over):
+        intake.flush()
 
 
 def name(ledger: Ledger, tracked: Tracked, *, is_over: bool = False) -> bool:

@@ -6,6 +6,7 @@ from typing import Self
 from opsbot.adapters.sources.file import lineage, naming, rescue, retirement, short_way
 from opsbot.adapters.sources.file.block import Block, Buffer
 from opsbot.adapters.sources.file.complaint import Complaints
+from opsbot.adapters.sources.file.ending import Ending
 from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.intake import Intake
 from opsbot.adapters.sources.file.ledger import Ledger
@@ -54,6 +55,7 @@ class Reader:
         self._complaints = Complaints(task.source)
         self._ledger = Ledger(task, self._place, self._parcel, self._complaints)
         self._buffer = Buffer()
+        self._ending = Ending(self._ledger, self._intake, self._buffer)
         self._rested_at_s = 0.0
 
     def __enter__(self) -> Self:
@@ -91,7 +93,7 @@ class Reader:
             self._ledger.reconcile()
             news |= self._ledger.news
             for tracked in retirement.retiring(self._ledger, self._task.clock.monotonic_s()):
-                self._retire(tracked)
+                self._ending.retire(tracked)
             is_getting_on = retirement.shed(self._ledger) and self.lacks_descriptors
         self._complaints.absent(self._ledger.absent, self._task.clock.monotonic_s())
         self.standing.count(self._ledger.files.values())
@@ -156,7 +158,7 @@ class Reader:
         if block is None:
             return None
         size = self._intake.take(tracked, block) if block.data else 0
-        self._drained(tracked)
+        self._ending.drained(tracked)
         self._between(tracked.path)
         return size
 
@@ -174,7 +176,7 @@ class Reader:
             self._check(tracked)
         original = tracked.original
         if original is None:
-            self._announce(tracked)
+            naming.announce(self._ledger, self._intake, tracked)
             return True
         size = tracked.size
         if not lineage.is_at_end(original):
@@ -185,21 +187,12 @@ class Reader:
         if tracked.cursor != before:
             self._parcel.advance(tracked, tracked.cursor)
         if tracked.original is None:
-            self._announce(tracked)
+            naming.announce(self._ledger, self._intake, tracked)
             return True
-        self._drained(tracked)
+        self._ending.drained(tracked)
         if not lineage.is_at_end(original):
             self._ledger.mark(original)
         return False
-
-    def _announce(self, tracked: Tracked, *, is_over: bool = False) -> None:
-        """Hand over what a content is called before anything of it is read.
-
-        Whoever acts on a record has committed by then what was handed over before: should he die without committing the
-        record, it is found again under the same name, wherever its content has gone meanwhile.
-        """
-        if not is_complete(tracked.generation) and naming.name(self._ledger, tracked, is_over=is_over):
-            self.flush()
 
     def _has_older(self, tracked: Tracked) -> bool:
         """Look, after the first lines of a log were read, whether it had been copied and truncated before that already.
@@ -224,12 +217,12 @@ class Reader:
         total = 0
         try:
             if tracked.fd is None and not self._reopen(tracked):
-                self._drained(tracked)
+                self._ending.drained(tracked)
                 return 0
             while total < self._tuning.turn_bytes and (total == 0 or self._may_read_on()):
                 block = self._next_block(tracked)
                 if block is None:
-                    self._drained(tracked)
+                    self._ending.drained(tracked)
                     self._between(tracked.path)
                     break
                 if (
@@ -241,7 +234,7 @@ class Reader:
                     break
                 total += self._intake.take(tracked, block)
                 if block.rest is not None and not tracked.open_record:
-                    self._drained(tracked)
+                    self._ending.drained(tracked)
                     self._between(tracked.path)
                     break
             else:
@@ -258,13 +251,13 @@ class Reader:
         retirement.make_room(self._ledger)
         if not tracked.reopen(tracked.path):
             return False
-        self._announce(tracked)
+        naming.announce(self._ledger, self._intake, tracked)
         return True
 
     def _give_up(self, tracked: Tracked) -> None:
         """Let the next look find it as if it were new: a stale handle of a network file system is of no use any more."""
         tracked.seen = (-1, -1)
-        self._drained(tracked)
+        self._ending.drained(tracked)
         if tracked.open_record:
             self._open.wait(tracked)
         elif tracked.is_found:
@@ -277,13 +270,6 @@ class Reader:
                 self._intake.conclude(older)  # who writes here writes no longer there
         return tracked.open_block() if block is None and self._open.is_over(tracked) else block
 
-    def _drained(self, tracked: Tracked) -> None:
-        tracked.is_drained = True
-        tracked.is_settled = not tracked.is_live
-        self._ledger.dirty.pop(tracked, None)
-        if tracked.is_archive:
-            self._retire(tracked)
-
     def _begin_anew(self, tracked: Tracked) -> None:
         self._ledger.reconcile()
         for newcomer in [each for each in self._ledger.files.values() if not each.is_checked]:
@@ -295,27 +281,4 @@ class Reader:
     def conclude(self) -> None:
         """Take what is open or unfinished in all files as it is: nobody waits for more of it. Everything else has been read."""
         for tracked in list(self._ledger.files.values()):
-            self._take_rest(tracked)
-
-    def _take_rest(self, tracked: Tracked) -> None:
-        """Take the open record and the last line, finished or not."""
-        try:
-            is_there = tracked.original is None and (tracked.fd is not None or tracked.reopen(tracked.path))
-            block = tracked.rest(self._buffer, self._tuning.max_line_bytes) if is_there else None
-        except (OSError, RewrittenError):
-            block = None
-        if block is not None:
-            self._announce(tracked, is_over=True)
-            self._intake.take(tracked, block)
-        self._intake.conclude(tracked)
-
-    def _retire(self, tracked: Tracked) -> None:
-        """Close a rotated file; nobody will finish its last line any more, so that is taken as it is."""
-        if self._ends_here(tracked):
-            self._take_rest(tracked)
-        self._intake.conclude(tracked)
-        retirement.retire(self._ledger, tracked)
-
-    def _ends_here(self, tracked: Tracked) -> bool:
-        is_log_of_its_own = tracked.is_found and tracked.is_matched and tracked.shown == tracked.path
-        return tracked.original is None and not is_log_of_its_own
+            self._ending.take_rest(tracked)

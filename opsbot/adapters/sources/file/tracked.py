@@ -1,29 +1,20 @@
 """One file: its descriptor, how far it was read, and reading whole lines from there."""
 
-import errno
 import os
-import stat
 from typing import Self
 
+from opsbot.adapters.sources.file import descriptor
 from opsbot.adapters.sources.file.block import Block, Buffer, Window
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.encoding import Encoding, encoding_of
 from opsbot.adapters.sources.file.generation import begins_like, origin_of
-from opsbot.adapters.sources.file.place import Entry, Identity, status_of
+from opsbot.adapters.sources.file.place import Entry, Identity
 from opsbot.adapters.sources.file.trail import Trail
 from opsbot.core.log import MARKER_BYTES, Checkpoint, marker_of
-
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_QUIETLY = getattr(os, "O_NOATIME", 0)
-"""Without it each read after a write makes the file system note when: half of what a read costs. Only for one's own files."""
 
 
 class RewrittenError(Exception):
     """The file no longer holds what was read from it: it was truncated or written anew."""
-
-
-class NotAFileError(OSError):
-    """What stands at the path is a directory, a pipe, a socket or a device."""
 
 
 class Tracked:
@@ -62,9 +53,7 @@ class Tracked:
         self.generation = ""
         self.trail = Trail()
         self.reached = 0
-        self.pending = b""
-        self.open_record = b""
-        self._before_open = b""
+        self.pending = self.open_record = self._before_open = b""
         self.open_until_s = 0.0
         self._encoding_name = encoding
         self._encoding = encoding_of(encoding)
@@ -80,7 +69,7 @@ class Tracked:
         Raises:
             OSError: it is missing, forbidden, or no regular file (NotAFileError).
         """
-        fd = _open(entry.path)
+        fd = descriptor.open_file(entry.path)
         status = os.fstat(fd)
         return cls(entry, fd, status.st_dev, status.st_ino, encoding)
 
@@ -114,15 +103,9 @@ class Tracked:
 
     def reopen(self, path: str) -> bool:
         """Open it again, if it is still what stands at the path."""
-        if self.fd is not None:
-            return True
-        fd = _open(path)
-        status = os.fstat(fd)
-        if (status.st_dev, status.st_ino) != self.identity:
-            os.close(fd)
-            return False
-        self.fd = fd
-        return True
+        if self.fd is None:
+            self.fd = descriptor.open_same(path, self.identity)
+        return self.fd is not None
 
     def close(self) -> None:
         """Give the descriptor back; the position stays known."""
@@ -308,28 +291,7 @@ class Tracked:
             window.is_full = True
         elif window.is_full:
             self._is_in_nuls = True
-            self._ahead = Cursor.at(fd, max(self._encoding.whole(_next_data(fd, position.offset)), position.offset + size))
+            data = self._encoding.whole(descriptor.next_data(fd, position.offset))
+            self._ahead = Cursor.at(fd, max(data, position.offset + size))
         else:
             self._ahead = None
-
-
-def _next_data(fd: int, offset: int) -> int:
-    end = os.lseek(fd, 0, os.SEEK_END)
-    try:
-        return os.lseek(fd, offset, os.SEEK_DATA)
-    except OSError as error:  # ENXIO: nothing but a hole up to the end; anything else: a file system without holes
-        return end if error.errno == errno.ENXIO else offset
-
-
-def _open(path: str) -> int:
-    # Looked at before it is opened as well: opening a pipe would wake the program at its other end.
-    if not stat.S_ISREG(status_of(path).st_mode):
-        raise NotAFileError(f"{path} is no regular file")
-    try:
-        fd = os.open(path, _FLAGS | _QUIETLY)
-    except PermissionError:
-        fd = os.open(path, _FLAGS)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise NotAFileError(f"{path} is no regular file")
-    return fd
