@@ -419,7 +419,7 @@ class World:
 
     def compress(self, _: int) -> None:
         """Compress the rotated files that the reader has met."""
-        if not self.is_hidden:
+        if not (self.is_hidden or self.is_blind):
             self._compress({inode for _, inode in self.names_seen})
 
     def _compress(self, met: Collection[int] | None = None) -> None:
