@@ -402,6 +402,8 @@ class World:
 
     def forbid(self, style: int) -> None:
         """Take away the right to read the log or (above 5) the directory; who has it open may go on."""
+        if any(self.directory.glob("*.gz")):
+            self.catch_up()  # a compressed rotation that cannot be opened when its turn comes is a gap
         forbidden = self.directory if style > 5 else self.log
         if forbidden.exists():
             self.is_forbidden = True
