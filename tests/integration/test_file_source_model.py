@@ -402,6 +402,8 @@ class World:
 
     def forbid(self, style: int) -> None:
         """Take away the right to read the log or (above 5) the directory; who has it open may go on."""
+        if any(self.directory.glob("*.gz")):
+            self.catch_up()  # a compressed rotation that cannot be opened when its turn comes is a gap
         forbidden = self.directory if style > 5 else self.log
         if forbidden.exists():
             self.is_forbidden = True
@@ -419,7 +421,7 @@ class World:
 
     def compress(self, _: int) -> None:
         """Compress the rotated files that the reader has met."""
-        if not self.is_hidden:
+        if not (self.is_hidden or self.is_blind):
             self._compress({inode for _, inode in self.names_seen})
 
     def _compress(self, met: Collection[int] | None = None) -> None:

@@ -489,6 +489,30 @@ def test_log_that_was_copied_truncated_and_compressed_while_nobody_read_loses_no
         assert [len(each) for each in keys(followed.batches, again.batches).values()] == [1] * 5
 
 
+@pytest.mark.parametrize("is_first_copy_seen", [False, True])
+def test_log_that_is_copied_truncated_and_compressed_twice_before_anybody_looks_loses_nothing(
+    log: Path, *, is_first_copy_seen: bool
+) -> None:
+    first, second = log.with_name("app.log.2.gz"), log.with_name("app.log.1.gz")
+    with FollowedLog(log) as followed:
+        append(log, *LINES[:10])
+        followed.read()
+        append(log, LINES[10])
+        copy = Path(shutil.copy2(log, log.with_name("app.log.1")))
+        if is_first_copy_seen:
+            followed.reader.reconcile()
+            followed.reader.turn()
+        os.truncate(log, 0)
+        compress(copy).rename(first)
+        append(log, *LINES[20:40])
+        compress(Path(shutil.copy2(log, log.with_name("app.log.1")))).rename(second)
+        os.truncate(log, 0)
+        append(log, "fresh")
+        followed.read()
+
+        assert [record.text for record in followed.records] == [*LINES[:11], *LINES[20:40], "fresh"]
+
+
 def test_log_that_is_compressed_as_it_is_copied_loses_nothing(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log, "one")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from opsbot.adapters.sources.file import lineage, naming
-from opsbot.adapters.sources.file.archive import unpacked_bytes
+from opsbot.adapters.sources.file.archive import Archive, unpacked_bytes
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.generation import after, is_complete
 from opsbot.adapters.sources.file.ledger import Ledger
@@ -12,7 +12,7 @@ from opsbot.adapters.sources.file.place import Entry, directory_of
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Gap
 
-_ARCHIVES_LOOKED_AT = 2
+_ARCHIVES_LOOKED_AT = 8
 _LOOKED_AT = 64
 """So many strangers in the directory, the newest ones, may be the copy."""
 
@@ -36,7 +36,8 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
     for copy in copies:
         copy.original = None
         is_rescued |= _resume(ledger, copy, _place_in(copy, tracked), tracked.generation)
-    is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old) or _rescue_from_archive(ledger, tracked, old)
+    is_rescued = is_rescued or _rescue_from_stranger(ledger, tracked, old)
+    is_rescued = _rescue_from_archives(ledger, tracked, is_rescued=is_rescued)
     if not is_rescued and not _is_elsewhere(ledger, tracked):
         _lose(ledger, tracked, conclude)
     for each in ledger.lineup.relatives(tracked):
@@ -120,22 +121,43 @@ def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool
     return False
 
 
-def _rescue_from_archive(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool:
-    """Look for the copy among the compressed ones: some programs compress what they copy at once (pm2-logrotate)."""
-    if not old.offset:
-        return False
+def _rescue_from_archives(ledger: Ledger, tracked: Tracked, *, is_rescued: bool) -> bool:
+    """Look for the copy among the compressed ones: some programs compress what they copy at once (pm2-logrotate).
+
+    What is newer than the copy was copied and compressed before anybody looked, and is unread.
+    """
+    unread: list[Archive] = []
     for entry in reversed(ledger.shelf.since(tracked.family)[-_ARCHIVES_LOOKED_AT:]):
-        if unpacked_bytes(entry.path) == old.offset:  # either it is not the copy, or everything in it was read
-            ledger.shelf.end_at_entry(tracked.family, entry)
-            return tracked.reached == old.offset
         archive = ledger.archive(entry)
-        if entry.identity not in ledger.files and archive.unpacks() and archive.holds(old, tracked.generation):
-            archive.move_to(old)
+        if tracked.cursor.offset and unpacked_bytes(entry.path) == tracked.cursor.offset:
+            # Either it is not the copy, or everything in it was read.
+            ledger.shelf.end_at_entry(tracked.family, entry)
+            is_rescued |= tracked.reached == tracked.cursor.offset
+            break
+        if entry.identity in ledger.files or not archive.unpacks() or _is_known(ledger, archive, tracked):
+            archive.close()
+            break
+        unread.append(archive)
+        if tracked.cursor.offset and archive.holds(tracked.cursor, tracked.generation):
+            archive.move_to(tracked.cursor)
             archive.generation = tracked.generation
-            ledger.admit(archive)
-            return True
-        archive.close()
-    return False
+            if is_rescued:
+                unread.pop().close()
+            is_rescued = True
+            break
+    else:
+        for archive in unread:
+            archive.close()
+        return is_rescued
+    for archive in reversed(unread):
+        ledger.admit(archive)
+    return is_rescued
+
+
+def _is_known(ledger: Ledger, archive: Archive, tracked: Tracked) -> bool:
+    """Say whether a compressed file holds what is read, or was, from one that was there before it."""
+    relatives = [each for each in ledger.lineup.relatives(tracked) if each is not tracked and not each.is_archive]
+    return any(each.size == archive.size and lineage.is_beginning(archive, each) for each in relatives)
 
 
 def _newest_strangers(ledger: Ledger, directory: str, least_bytes: int) -> Iterator[str]:
