@@ -49,11 +49,16 @@ def test_expression_that_hyperscan_cannot_tell_exactly_is_widened_by_it() -> Non
     assert {number for _, number in compiled.engine.candidates(b"abcd xyz\n")} == {0, 1}
 
 
-@pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 40, 70, 300])
-def test_match_that_ends_with_the_block_is_found_beside_a_rule_with_an_anchor(length: int) -> None:
-    matcher = compile_rules([Rule("ab", "last"), Rule("^b", "anchored")])
+@pytest.mark.parametrize("length", [0, 1, 13, 15, 16, 17, 40, 70, 300, 5000])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_match_that_ends_with_the_block_is_found(length: int, end: str) -> None:
+    block = f"x\n{'a' * length}éaab{end}".encode()
+    expected = [["last", "end"]]
 
-    assert [match.hits[0].rule for match in matcher.scan(b"x" * length + b"ab").matches] == [0]
+    for anchored in ("^b", "ab$"):
+        rules = [Rule("ab", "last"), Rule("b\\Z", "end"), Rule(anchored + "c", "no")]
+        matches = compile_rules(rules, engines=["hyperscan"]).scan(block).matches
+        assert [[rules[hit.rule].name for hit in match.hits] for match in matches] == expected
 
 
 def test_rule_that_engines_would_take_minutes_to_compile_is_widened() -> None:

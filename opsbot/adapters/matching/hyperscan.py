@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_NEWLINE = 0x0A
+_BEHIND = b"\n\n"
+_END_BYTES = 4096
 _KEPT = 64
 """So many compiled sets of rules stay in the cache."""
 
@@ -40,28 +41,40 @@ class Compiled:
 
 
 class HyperscanEngine:
-    """One compiled set of expressions, with its own scratch memory."""
+    r"""One compiled set of expressions, with its own scratch memory.
 
-    def __init__(self, database: "hyperscan.Database") -> None:
-        """Take over the database."""
-        self._scan = database.scan
+    Vectorscan 5.4.12 misses some matches that end with the block or a byte before it (`a\r?$`; `ab` beside `^b`). What stands at
+    the end is therefore scanned with something behind it: short blocks whole, of long ones the last lines once more.
+    """
+
+    def __init__(self, database: "hyperscan.Database", *, spans_lines: bool) -> None:
+        """Take over the database; `spans_lines` when expressions may match line ends."""
+        self._database = database
+        self._spans_lines = spans_lines
 
     def candidates(self, block: bytes | memoryview) -> Sequence[Candidate]:
         """Scan a block; the interpreter is free for others meanwhile."""
-        if len(block) and block[-1] != _NEWLINE:
-            # Vectorscan 5.4.12 misses what ends with the block when another expression of the set has a `^`.
-            block = bytes(block) + b"\n"
+        size = len(block)
+        if size <= _END_BYTES or self._spans_lines:
+            return self._scan(bytes(block) + _BEHIND, 0, size)
+        start = bytes(block[size - _END_BYTES :]).find(b"\n") + 1
+        start = size - _END_BYTES + start if start else 0  # a last line that long is rare
+        return [*self._scan(block, 0, size), *self._scan(bytes(block[start:]) + _BEHIND, start, size)]
+
+    def _scan(self, data: bytes | memoryview, start: int, size: int) -> list[Candidate]:
         found: list[Candidate] = []
         take = found.append
 
         def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            take((end, number))
+            take((min(start + end, size), number))
 
-        self._scan(block, match_event_handler=on_match)  # type: ignore[type-var] # any buffer will do
+        self._database.scan(data, match_event_handler=on_match)  # type: ignore[type-var] # any buffer will do
         return found
 
 
-def compile_expressions(expressions: Sequence[Expression], cache_dir: Path | None = None) -> Compiled:
+def compile_expressions(
+    expressions: Sequence[Expression], cache_dir: Path | None = None, *, spans_lines: bool = False
+) -> Compiled:
     """Compile, or take from the cache, as many of the expressions as the engine takes. Blocking, about a millisecond for each.
 
     Raises:
@@ -69,13 +82,15 @@ def compile_expressions(expressions: Sequence[Expression], cache_dir: Path | Non
     """
     library = _library()
     cache = _Cache(library, cache_dir, expressions) if cache_dir else None
-    kept = cache.load() if cache else None
+    kept = cache.load(spans_lines=spans_lines) if cache else None
     if kept is not None:
         return kept
     database, exact, prefiltered = _compile(library, expressions)
     if cache and database is not None:
         cache.store(database, exact, prefiltered)
-    return Compiled(HyperscanEngine(database or library.Database()), frozenset(exact), frozenset(prefiltered))
+    return Compiled(
+        HyperscanEngine(database or library.Database(), spans_lines=spans_lines), frozenset(exact), frozenset(prefiltered)
+    )
 
 
 def _library() -> ModuleType:
@@ -134,7 +149,7 @@ class _Cache:
         known = f"{library.__version__} {os.uname().machine}\n{asked}"
         self._path = folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.hsdb"
 
-    def load(self) -> Compiled | None:
+    def load(self, *, spans_lines: bool) -> Compiled | None:
         try:
             digest, _, rest = self._path.read_bytes().partition(b"\n")
             if hashlib.sha256(rest).hexdigest().encode() != digest:
@@ -146,7 +161,7 @@ class _Cache:
             self._path.touch()
         except (OSError, ValueError, TypeError, self._library.error):
             return None
-        return Compiled(HyperscanEngine(database), frozenset(exact), frozenset(prefiltered))
+        return Compiled(HyperscanEngine(database, spans_lines=spans_lines), frozenset(exact), frozenset(prefiltered))
 
     def store(self, database: "hyperscan.Database", exact: set[int], prefiltered: set[int]) -> None:
         kept = json.dumps([sorted(exact), sorted(prefiltered)]).encode() + b"\n" + self._library.dumpb(database)

@@ -72,7 +72,7 @@ class _Ladder:
         """Let Hyperscan take what it can."""
         try:
             asked = self._asked()
-            compiled = compile_expressions(asked, cache_dir) if asked else None
+            compiled = compile_expressions(asked, cache_dir, spans_lines=self.spans_lines) if asked else None
         except HyperscanUnavailableError as exc:
             self._absent.append(str(exc))
             return
