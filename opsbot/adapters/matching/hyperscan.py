@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _BEHIND = b"\n\n"
-_END_BYTES = 4096
+_END_BYTES = 1024
 _KEPT = 64
 """So many compiled sets of rules stay in the cache."""
 
@@ -57,8 +57,10 @@ class HyperscanEngine:
         size = len(block)
         if size <= _END_BYTES or self._spans_lines:
             return self._scan(bytes(block) + _BEHIND, 0, size)
-        start = bytes(block[size - _END_BYTES :]).find(b"\n") + 1
-        start = size - _END_BYTES + start if start else 0  # a last line that long is rare
+        end = bytes(block[size - _END_BYTES :])
+        before_last = end.rfind(b"\n", 0, -1)
+        start = end.rfind(b"\n", 0, max(0, before_last)) + 1
+        start = size - _END_BYTES + start if start else 0  # two last lines that long are rare
         return [*self._scan(block, 0, size), *self._scan(bytes(block[start:]) + _BEHIND, start, size)]
 
     def _scan(self, data: bytes | memoryview, start: int, size: int) -> list[Candidate]:
