@@ -27,7 +27,7 @@ from opsbot.adapters.sources.file.tuning import Tuning
 from opsbot.core.log import Batch, Checkpoint, Multiline, Rule
 from tests.integration.followed_log import StoppedClock, a_matcher
 
-EXAMPLES = 3_000
+EXAMPLES = 2_000
 LONG_EXAMPLES = int(os.environ.get("OPSBOT_MODEL_EXAMPLES", "100000"))
 ROTATE_WAIT_S = 30.0
 CODECS = {"utf-8": "utf-8", "gb18030": "gb18030", "utf-16": "utf-16-le"}
@@ -581,6 +581,7 @@ def check(world: World) -> None:
         assert sorted(world.committed, key=lambda line: int(line.split(":")[0])) == kept
 
 
+@pytest.mark.timeout(300)
 @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @programs
 @example([("tear", 6), ("look", 1), ("copy_and_truncate", 0)], Setting(1, "app.log", FIVE_LINES, "utf-8"))
