@@ -1,8 +1,8 @@
 """How fast lines are searched, against ripgrep and fail2ban, in CPU seconds of whole processes less their start-up.
 
 The same rules and the same file for all: `opsbot tail --no-follow --from-start --count -f RULES LOG`, `rg -j1 -c -f RULES LOG`,
-and `fail2ban-regex LOG FILTER` on a part of it, with an id in front of each rule, which it demands. The least of several runs that
-take turns.
+and `fail2ban-regex LOG FILTER` on a part of it, with an id in front of each rule, which it demands. The least of several runs
+that take turns.
 """
 
 import os
