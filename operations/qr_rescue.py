@@ -200,6 +200,10 @@ class QrRescue(Operation):
 
     def _ping(self, ctx: Context, purpose: str = "ping") -> Iterator[Notification]:
         """Ask the partner whether it is there; forged lines must not make a flood of it."""
+        if ctx.state.get("awaiting") == "login" and purpose == "ping":
+            # It was in, and is said to be out now: silence is no test that failed any more, it is the answer.
+            ctx.state["awaiting"] = purpose
+            ctx.after("unanswered", timedelta(seconds=self.ping_timeout_s))
         if ctx.state.get("awaiting") or (purpose == "ping" and ctx.state.get("out")):
             return
         next_at = datetime.fromisoformat(str(ctx.state.get("pinged_at", EPOCH))) + timedelta(seconds=self.ping_every_s)

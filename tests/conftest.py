@@ -28,9 +28,10 @@ def _no_blocking_call_in_the_loop() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _plain_log() -> None:
-    """Log as the daemon does where nobody looks: plain lines, plain tracebacks."""
+    """Log as the daemon does where nobody looks: plain lines, plain tracebacks. Anew for each test: a command configures it."""
+    structlog.reset_defaults()
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
     )

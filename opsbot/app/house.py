@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -28,7 +28,7 @@ from opsbot.config.model import Configuration
 from opsbot.core.access import Access
 from opsbot.core.catalogue import text
 from opsbot.core.change import Job
-from opsbot.core.context import PartState
+from opsbot.core.context import Part, PartState
 from opsbot.core.errors import ChannelUnavailableError, CommandError
 from opsbot.core.output import File
 from opsbot.core.redact import Redactor
@@ -55,6 +55,9 @@ log = structlog.get_logger(__name__)
 KEEP_DAYS = 14
 PRUNE_EVERY_S = 86_400.0
 CATCH_UP_S = 2.0
+LOGS_OPEN_WITHIN_S = 3.0
+"""So long `ready` waits for the logs: one on a disk that hangs must not keep the bot from speaking."""
+
 FOLLOW_TO_END_S = 1.0
 STOP_HOOK_TIMEOUT_S = 5.0
 
@@ -103,6 +106,8 @@ class House:
         self.configuration, self.cast, self._store, self._group, self._clock = configuration, cast, store, group, clock
         self.pages: dict[str, str] = {}
         self.parts = Parts(clock)
+        self._opening = {name: asyncio.Event() for name, source in configuration.sources.items() if source.path is not None}
+        self.parts.listen(self._note_source)
         self.insight = Insight(configuration.name, self.parts.all, configuration.language)
         surroundings = Surroundings(configuration, access, clock, qr, self.insight)
         self.links = tuple(link_of(name, surroundings) for name in configuration.channels)
@@ -153,6 +158,7 @@ class House:
         self._keep_on("fire:schedule", self._fire_schedule())
         self._keep_on("prune:store", self._prune())
         await self._wait_for_pages()
+        await self._wait_for_logs()
         self.insight.ready = True
 
     async def _start_operations(self) -> None:
@@ -176,6 +182,17 @@ class House:
         for link in self.links:
             if link.name in self.pages:
                 await link.sendable.wait()
+
+    async def _wait_for_logs(self) -> None:
+        """Wait until it is known where each log begins: what is written once we said `ready` is not missed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOGS_OPEN_WITHIN_S):
+                for opened in self._opening.values():
+                    await opened.wait()
+
+    def _note_source(self, part: Part) -> None:
+        if part.kind == "source" and part.name in self._opening and part.state != PartState.STARTING:
+            self._opening[part.name].set()
 
     async def close(self) -> None:
         """End the operations; the parts end with the task group."""

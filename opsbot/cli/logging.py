@@ -35,7 +35,6 @@ def set_up_logging(level: str, redactor: Callable[[], Redactor]) -> None:
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     # Libraries log through the standard library: they get the same masking and the same form.

@@ -175,8 +175,9 @@ async def visiting(
         page = await browser.open(demo.url, width=size[0], height=size[1], dark=dark)
         await page.sees("document.querySelector('#step-out')?.dataset.state === 'next'")
         yield Visitor(page, name)
-        # A browser always complains about a request that was lost.
-        assert [one for one in page.complaints if not (loses_daemons and "net::ERR_" in one)] == []
+        # A browser always complains about a request that was lost, or came before the daemon was up.
+        expected = ("net::ERR_", "status of 503") if loses_daemons else ()
+        assert [one for one in page.complaints if not any(sign in one for sign in expected)] == []
         assert {re.match(r"(blob:)?http://127\.0\.0\.1:\d+/", url) is not None for url in page.requested} == {True}
 
 

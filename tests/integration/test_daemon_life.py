@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbot.app import daemon
+from opsbot.app import daemon, house
 from opsbot.app.house import House
 from opsbot.config.load import load
 from opsbot.config.model import Configuration
@@ -139,14 +139,27 @@ async def test_new_configuration_that_cannot_start_is_given_up_for_the_old_one(s
 async def test_log_is_read_in_the_encoding_and_the_records_that_are_configured(chinese: Configuration) -> None:
     log = Path(str(chinese.sources["app"].path))
     async with living(chinese, lambda: None) as life, asyncio.timeout(WITHIN_S):
-        watch, parts = life.houses[0].insight.watches["app"], life.houses[0].parts
-        while ("source", PartState.RUNNING) not in [(part.kind, part.state) for part in parts.all()]:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)  # what is written before its first look is history
+        watch = life.houses[0].insight.watches["app"]
         await asyncio.to_thread(log.write_bytes, b"\xfe\xff" + "1 登录\n失败\n1 next\n".encode("utf-16-be"))
         while not watch.standing().records:  # noqa: ASYNC110 a counter wakes nobody
             await asyncio.sleep(0.01)
 
         assert watch.standing().records == 1
+
+
+async def test_log_is_open_when_the_daemon_is_ready(solo: Configuration) -> None:
+    async with living(solo, lambda: None) as life:
+        assert ("source", PartState.RUNNING) in [(part.kind, part.state) for part in life.houses[0].parts.all()]
+
+
+async def test_log_that_hangs_does_not_hold_up_the_daemon(solo: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house, "make_source", hangs)
+    monkeypatch.setattr(house, "LOGS_OPEN_WITHIN_S", 0.1)
+    async with living(solo, lambda: None) as life:
+        assert ("source", PartState.STARTING) in [(part.kind, part.state) for part in life.houses[0].parts.all()]
 
 
 async def test_port_that_is_taken_is_one_clear_error(taken: Configuration) -> None:

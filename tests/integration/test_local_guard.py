@@ -255,6 +255,18 @@ async def test_chat_that_is_closed_answers_503(tmp_path: Path) -> None:
     assert (answer.status, answer.content["code"]) == (503, "away")
 
 
+async def test_token_that_comes_before_the_chat_is_open_is_asked_to_come_again(tmp_path: Path) -> None:
+    async with local_chat(tmp_path):
+        pass
+    async with served_chat(tmp_path) as chat:
+        await chat.learn_tokens()
+        early = await chat.ask("GET", "/api/me")
+        async with chat.channel:
+            later = await chat.ask("GET", "/api/me")
+
+    assert (early.status, early.content["code"], later.status) == (503, "away", 200)
+
+
 async def test_token_file_is_a_plain_map_of_ids_to_tokens(tmp_path: Path) -> None:
     async with local_chat(tmp_path) as chat:
         tokens = dict(chat.tokens)

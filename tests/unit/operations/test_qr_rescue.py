@@ -452,6 +452,20 @@ async def test_login_test_that_stays_unanswered_is_told(rescue: Rescue) -> None:
     assert await rescue.bot.passes(seconds=60) == ["bob@chat: the login test was not answered; check it."]
 
 
+async def test_unsigned_logout_makes_the_open_login_test_the_question_whether_it_is_out(rescue: Rescue) -> None:
+    await rescue.bot.reads(rescue.login(key=""), rescue.logout(key=""))
+
+    assert await rescue.bot.passes(seconds=8) == ["bob@chat: is out; the login code follows."]
+
+
+async def test_forged_logouts_do_not_put_off_the_conclusion(rescue: Rescue) -> None:
+    await rescue.bot.reads(rescue.login(key=""), rescue.logout(key=""))
+    await rescue.bot.passes(seconds=7)
+    await rescue.bot.reads(rescue.logout(key=""))
+
+    assert await rescue.bot.passes(seconds=1) == ["bob@chat: is out; the login code follows."]
+
+
 async def test_answer_that_came_before_a_signed_logout_counts_no_more(harness: Harness) -> None:
     rescue = Rescue(harness(QrRescue(partner=PARTNER), pair_key=KEY, state={"answered": True}))
     await rescue.bot.reads(rescue.logout())

@@ -126,9 +126,11 @@ class Guard:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, "no_token", "send your token: Authorization: Bearer TOKEN")
         if header is None:
             return Caller()
+        if self._tokens is None:  # who called it wrong would not come back, though the token is right in a moment
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "away", "opsbot is starting; try again")
         scheme, _, token = header.partition(" ")
         token = token.strip()
-        if scheme.lower() == "bearer" and self._tokens is not None:
+        if scheme.lower() == "bearer":
             person = self._tokens.person_of(token)
             if person is not None:
                 return Caller(person, is_owner=person in self._settings.owners)
