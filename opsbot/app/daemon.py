@@ -11,6 +11,7 @@ from typing import NoReturn
 import structlog
 
 from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.sources.file.descriptor import raise_limit
 from opsbot.adapters.stores.lock import StateLock
 from opsbot.app.house import House, open_house
 from opsbot.app.outage import Outage, outage_of
@@ -93,6 +94,7 @@ async def run(
         ConfigError: the operations do not fit the configuration.
         StateError: the state directory cannot be used from the start.
     """
+    raise_limit()
     signals = Signals(load_again)
     with ExitStack() as stack:
         await asyncio.to_thread(stack.enter_context, StateLock(configuration.state_dir))

@@ -238,7 +238,7 @@ class House:
         checkpoints = await self._store.checkpoints(name)
         async with await make_source(name, self.configuration, rules, checkpoints, self._daemon.runner, self._clock) as source:
             self.parts.set("source", name, PartState.RUNNING)
-            await watch.follow(source, attempt.lives)
+            await watch.follow(source, checkpoints, attempt.lives)
 
     def _make_account_log(self) -> AccountLogFile | None:
         settings = self.configuration.log

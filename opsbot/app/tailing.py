@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.sources.file.descriptor import raise_limit
 from opsbot.adapters.sources.file.places import place_of
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.file.task import ReadFrom
@@ -103,6 +104,7 @@ def _matcher(plan: Plan) -> Matcher:
 
 
 def _run(plan: Plan, matcher: Matcher, take: Take, listen: Listen) -> SourceFigures:
+    raise_limit()
     return asyncio.run(_read(plan, matcher, take, listen))
 
 

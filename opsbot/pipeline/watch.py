@@ -11,9 +11,10 @@ import structlog
 from opsbot.core.account_record import verify
 from opsbot.core.catalogue import text
 from opsbot.core.change import Change
+from opsbot.core.coverage import Coverage
 from opsbot.core.dispatch import merge
 from opsbot.core.flood import Flood
-from opsbot.core.log import Batch, Disabled, Hit, LogEvent, Record, Rule, SourceFigures
+from opsbot.core.log import Batch, Checkpoint, Disabled, Hit, LogEvent, Record, Rule, SourceFigures
 from opsbot.core.notification import Notification, Severity
 from opsbot.core.ports import Clock, Source
 from opsbot.core.scene import Scene
@@ -81,6 +82,7 @@ class Watch:
         self._clock: Clock = daemon.clock
         self._pair_key = pair_key
         self._source: Source | None = None
+        self._coverage = Coverage()
         self._records = 0
         self._floods = Floods(hooks, self._clock)
         self._gates = [self._gate(listener) if is_capped else None for listener in self.listeners]
@@ -103,9 +105,13 @@ class Watch:
             suppressed=tuple(gate.flood.kept_back if gate is not None else 0 for gate in self._gates),
         )
 
-    async def follow(self, source: Source, lives: Callable[[], None]) -> None:
-        """Consume a source that was entered until its stream ends; `lives` is called with each batch."""
+    async def follow(self, source: Source, checkpoints: Sequence[Checkpoint], lives: Callable[[], None]) -> None:
+        """Consume a source that was entered until its stream ends; `lives` is called with each batch.
+
+        `checkpoints` are those it was made with: what they cover is not told again, should the source read it again.
+        """
         self._source = source
+        self._coverage = Coverage(checkpoints)
         try:
             async with asyncio.TaskGroup() as group:
                 saying = group.create_task(self._floods.say(), name=f"say:{source.name}")
@@ -130,7 +136,7 @@ class Watch:
         changes.extend(self._give_up(batch.source, disabled) for disabled in batch.disabled)
         work = 0
         for record in batch.records:
-            for hit in record.hits:
+            for hit in record.hits if self._coverage.takes(record) else ():
                 gate = self._gates[hit.rule]
                 work += 1
                 if gate is None or gate.passes(now_s):
@@ -140,6 +146,7 @@ class Watch:
                 if work >= AT_A_STRETCH or self._clock.monotonic_s() - now_s > STRETCH_S:
                     await asyncio.sleep(0)
                     work, now_s = 0, self._clock.monotonic_s()
+        self._coverage.note(batch.checkpoints, batch.forgotten)
         return merge(*changes)
 
     def _give_up(self, source: str, disabled: Disabled) -> Change:

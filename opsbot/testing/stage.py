@@ -147,9 +147,10 @@ class Stage:
     async def _serve_source(self, name: str, log: FakeLog, attempt: Attempt) -> None:
         world, watch = self._world, self._watches[name]
         matcher = RegexMatcher([listener.rule for listener in watch.listeners])
-        async with FakeSource(name, log, matcher, await world.store.checkpoints(name), world.clock) as source:
+        checkpoints = await world.store.checkpoints(name)
+        async with FakeSource(name, log, matcher, checkpoints, world.clock) as source:
             self.parts.set("source", name, PartState.RUNNING)
-            await watch.follow(source, attempt.lives)
+            await watch.follow(source, checkpoints, attempt.lives)
 
     async def _tail(self, source: str, limit_bytes: int) -> File:
         return File(f"{source}.log.txt", self._world.logs[source].content[-limit_bytes:], media_type="text/plain; charset=utf-8")

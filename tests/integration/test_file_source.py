@@ -6,8 +6,10 @@ import os
 import shutil
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -1421,9 +1423,52 @@ def test_file_that_cannot_be_read_for_a_moment_is_tried_again(log: Path) -> None
         assert followed.read() == ["two"]
 
 
+@pytest.mark.parametrize("fate", ["stays", "is renamed", "is deleted"])
+def test_file_whose_handle_is_stale_is_opened_again(log: Path, monkeypatch: pytest.MonkeyPatch, fate: str) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "one")
+        followed.read()
+        make_stale(log, monkeypatch)
+        if fate == "is renamed":
+            log.rename(log.with_name("app.log.1"))
+        elif fate == "is deleted":
+            log.unlink()
+        append(log, "two")
+        lines = followed.read() + followed.read() + followed.read_after(40)
+        append(log, "three")
+
+        assert lines + followed.read() == ["two", "three"]
+
+
+def make_stale(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everything that is asked of the open file fail, as NFS does when its server does not know the file any more."""
+    stale = {fd_of(log)}
+
+    def failing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(fd: int, *args: object) -> object:
+            if fd in stale:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return call(fd, *args)
+
+        return answer
+
+    def close(fd: int, close: Callable[[int], None] = os.close) -> None:
+        stale.discard(fd)
+        close(fd)
+
+    for name in ("fstat", "pread", "preadv", "lseek"):
+        monkeypatch.setattr(os, name, failing(getattr(os, name)))
+    monkeypatch.setattr(os, "close", close)
+
+
+def fd_of(log: Path) -> int:
+    [fd] = [int(each.name) for each in Path("/proc/self/fd").iterdir() if each.exists() and str(each.readlink()) == str(log)]
+    return fd
+
+
 def make_unreadable(log: Path) -> None:
     """Let reads of the open file fail, as those of a file system that went away do."""
-    [fd] = [int(each.name) for each in Path("/proc/self/fd").iterdir() if each.exists() and str(each.readlink()) == str(log)]
+    fd = fd_of(log)
     directory = os.open(log.parent, os.O_RDONLY)
     os.dup2(directory, fd)
     os.close(directory)

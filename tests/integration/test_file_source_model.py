@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from opsbot.adapters.sources.file.reader import Reader
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tuning import Tuning
+from opsbot.core.coverage import Coverage
 from opsbot.core.log import Batch, Checkpoint, Multiline, Rule
 from tests.integration.followed_log import StoppedClock, a_matcher
 
@@ -161,6 +162,7 @@ class World:
         self.log = self.directory / "app.log"
         self.clock = StoppedClock()
         self.checkpoints: dict[tuple[int, int], Checkpoint] = {}
+        self.coverage = Coverage()
         self.committed: list[str] = []
         self.pending: list[Batch] = []
         self.keys: dict[str, set[str]] = {}
@@ -182,6 +184,7 @@ class World:
         self.writer.close()
 
     def _reader(self) -> Reader:
+        self.coverage = Coverage(self.checkpoints.values())
         reader = Reader(
             Task(
                 source="app",
@@ -225,7 +228,10 @@ class World:
     def commit(self) -> None:
         for batch in self.pending:
             self.see(batch)
-            self.committed += [line for record in batch.records for line in record.text.split("\n")]
+            # What is read twice is dropped as the daemon drops it; what it drops must have been read.
+            new = [record for record in batch.records if self.coverage.takes(record)]
+            self.committed += [line for record in new for line in record.text.split("\n")]
+            self.coverage.note(batch.checkpoints, batch.forgotten)
             for identity in batch.forgotten:
                 self.checkpoints.pop(identity, None)
             self.checkpoints.update({(each.device, each.inode): each for each in batch.checkpoints})

@@ -4,8 +4,9 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -15,7 +16,9 @@ from opsbot.core.catalogue import Language
 from opsbot.core.change import Change, StateWrite
 from opsbot.core.chat import AccountEvent, AccountEventKind
 from opsbot.core.errors import StateError
-from opsbot.testing import NOON, Bot, Harness, settled
+from opsbot.core.log import Batch, Checkpoint, Hit, Record, SourceFigures
+from opsbot.testing import NOON, Bot, FakeStore, Harness, settled
+from tests.pipeline.watching import a_watch
 
 KEY = "a pair key"
 
@@ -252,3 +255,45 @@ async def test_two_scenes_on_their_own_sources_do_not_see_each_other_s(harness: 
     await bot.reads("ERROR disk")
 
     assert {told.scene for told in bot.told} == {"alert"}
+
+
+@dataclass
+class Rereading:
+    """A source that reads the same content in two files, one of them new."""
+
+    name: str = "log"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        for inode, lines in ((1, 3), (2, 4)):
+            records = [self._record(inode, 8 * at) for at in range(lines)]
+            yield Batch(source="log", records=tuple(records), checkpoints=(records[-1].checkpoint,), observed_at=NOON)
+
+    def _record(self, inode: int, offset: int) -> Record:
+        position = Checkpoint(source="log", path="/log", device=1, inode=inode, offset=offset + 8, generation="ab" * 12)
+        return Record(path="/log", offset=offset, text=f"ERROR {offset}", hits=(Hit(0),), checkpoint=position)
+
+    def figures(self) -> SourceFigures:
+        return SourceFigures()
+
+
+async def followed(*checkpoints: Checkpoint) -> Sequence[str]:
+    alert = Alert()
+    store = FakeStore()
+    await a_watch(alert, store=store).follow(Rereading(), checkpoints, lambda: None)
+    return [str(delivery.output) for delivery in await store.due("chat", NOON + timedelta(hours=1))]
+
+
+async def test_record_that_is_read_again_is_not_told_again() -> None:
+    assert await followed() == ["ERROR 0", "ERROR 8", "ERROR 16", "ERROR 24"]
+
+
+async def test_record_that_was_committed_before_the_start_is_not_told_again() -> None:
+    known = Checkpoint(source="log", path="/log.1", device=1, inode=7, offset=16, generation="ab" * 12)
+
+    assert await followed(known) == ["ERROR 16", "ERROR 24"]

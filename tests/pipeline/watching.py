@@ -20,9 +20,14 @@ def a_scene(operation: Operation, name: str = "alert") -> Scene:
     return Scene(name=name, operation=operation, surface=surface, source="log", route=OWNER, rules=rules)
 
 
-def a_watch(*operations: Operation, is_capped: bool = True, names: Sequence[str] = ("alert", "second")) -> Watch:
+def a_watch(
+    *operations: Operation,
+    is_capped: bool = True,
+    names: Sequence[str] = ("alert", "second"),
+    store: FakeStore | None = None,
+) -> Watch:
     """Make a watch on the source `log`."""
-    clock, store = FakeClock(), FakeStore()
+    clock, store = FakeClock(), store or FakeStore()
     daemon = Daemon(name="alice", language="en", clock=clock, runner=FakeRunner(clock), own_pid=1)
     hooks = Hooks(daemon, store, clock, Manners(), OWNER, lambda: None)
     scenes = [a_scene(operation, name) for operation, name in zip(operations, names, strict=False)]

@@ -94,7 +94,7 @@ async def shown_while(source: OneBatch, watch: Watch, **options: Any) -> OneBatc
     """Follow a source and take down what is shown at its end."""
     part = Part("log", "source", PartState.RUNNING, NOON)
     source.insight = Insight("alice", lambda: [part], watches={"log": watch}, **options)
-    await watch.follow(source, lambda: None)
+    await watch.follow(source, (), lambda: None)
     return source
 
 

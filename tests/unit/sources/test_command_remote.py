@@ -160,12 +160,12 @@ def test_file_without_generation_covers_nothing() -> None:
     assert texts([batch]) == [["one"]]
 
 
-def test_forgotten_content_covers_nothing_any_more() -> None:
+def test_content_of_a_file_that_is_gone_does_not_come_again() -> None:
     heard = a_remote([checkpoint(8), checkpoint(9, inode=8, generation="gen2")])
     heard.feed(positions(forgotten=[[1, 7]]))
-    (batch,) = heard.feed(record("again", 0) + record("no", 0, content="gen2") + positions())
+    (batch,) = heard.feed(record("no", 0) + record("no", 0, content="gen2") + record("new", 9) + positions())
 
-    assert (texts([batch]), heard.files) == ([["again"]], 1)
+    assert (texts([batch]), heard.files) == ([["new"]], 1)
 
 
 # What does not belong there

@@ -6,6 +6,7 @@ import structlog
 
 from opsbot.adapters.sources.command.lines import Block, Lines
 from opsbot.adapters.sources.command.wire import Progress, Received, WireError, parse
+from opsbot.core.coverage import Coverage
 from opsbot.core.log import Batch, Checkpoint, Disabled, Gap, Record
 from opsbot.core.ports import Clock, Matcher
 
@@ -42,14 +43,12 @@ class Remote:
         self._clock = clock
         self._resumes = resumes
         self._lines = Lines(MAX_LINE_BYTES)
-        self._files: dict[tuple[int, int], str] = {}
-        self._covered: dict[str, int] = {}
+        self._coverage = Coverage(checkpoints)
         self._held: dict[tuple[str, str, int], Received] = {}
         self._held_bytes = 0
         self._last: tuple[str, str, int] | None = None
         self._gaps: list[Gap] = []
         self._has_noise = False
-        self._cover(checkpoints)
 
     @property
     def is_waiting(self) -> bool:
@@ -59,7 +58,7 @@ class Remote:
     @property
     def files(self) -> int:
         """How many files the remote follows, as far as is known."""
-        return len(self._files)
+        return self._coverage.files
 
     def feed(self, chunk: bytes) -> Sequence[Batch]:
         """Take what came; what follows a line that breaks the protocol is not looked at, and `fault` says so."""
@@ -91,7 +90,7 @@ class Remote:
                 self._take(item)
             elif isinstance(item, Progress):
                 yield self._batch(item)
-                if len(self._files) > MAX_FILES:
+                if self._coverage.files > MAX_FILES:
                     raise WireError(f"positions of more than {MAX_FILES} files")
             elif line.strip():
                 self._note_noise()
@@ -106,7 +105,7 @@ class Remote:
 
     def _take(self, item: Received) -> None:
         key = (item.path, item.content, item.offset)
-        is_known = key in self._held or key == self._last or item.offset < self._covered.get(item.content, 0)
+        is_known = key in self._held or key == self._last or self._coverage.covers(item.content, item.offset)
         if not is_known:
             self._held[key] = item
             self._held_bytes += len(item.text) + len(item.path)
@@ -119,7 +118,7 @@ class Remote:
         self._last = next(reversed(self._held), self._last)
         gaps, self._gaps = (*self._gaps, *told.gaps), []
         self._held, self._held_bytes = {}, 0
-        self._cover(told.positions, told.forgotten)
+        self._coverage.note(told.positions, told.forgotten)
         return Batch(
             source=self._source,
             records=records,
@@ -143,14 +142,3 @@ class Remote:
     def _checkpoint(self, item: Received) -> Checkpoint:
         """Give a stand-in where the remote told no position: it names the content, and nobody commits it."""
         return Checkpoint(source=self._source, path=item.path, device=0, inode=0, offset=item.offset, generation=item.content)
-
-    def _cover(self, positions: Sequence[Checkpoint], forgotten: Sequence[tuple[int, int]] = ()) -> None:
-        """Note how far each content was consumed, and forget it with its last file."""
-        for each in positions:
-            self._files[each.device, each.inode] = each.generation
-            self._covered[each.generation] = max(each.offset, self._covered.get(each.generation, 0))
-        for identity in forgotten:
-            self._files.pop(identity, None)
-        if forgotten or len(self._covered) > 2 * MAX_FILES:
-            known = set(self._files.values())
-            self._covered = {content: offset for content, offset in self._covered.items() if content in known}

@@ -2,17 +2,35 @@
 
 import errno
 import os
+import resource
 import stat
+from contextlib import suppress
 
 from opsbot.adapters.sources.file.place import Identity, status_of
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MOST = 65_536
+"""More logs than anybody follows; some systems allow a thousand million, and the kernel's tables grow with it."""
+
 _QUIETLY = getattr(os, "O_NOATIME", 0)
 """Without it each read after a write makes the file system note when: half of what a read costs. Only for one's own files."""
 
 
 class NotAFileError(OSError):
     """What stands at the path is a directory, a pipe, a socket or a device."""
+
+
+def raise_limit() -> None:
+    """Let this process, and what it starts, open as many files as the system allows.
+
+    The usual 1024 spares programs that use select(2), which cannot count further. A log that is open is still there when it is
+    deleted before it was read to its end; one that was closed to make room is not.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+    if resource.RLIM_INFINITY != soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_file(path: str) -> int:
@@ -46,6 +64,22 @@ def open_same(path: str, identity: Identity) -> int | None:
         return fd
     os.close(fd)
     return None
+
+
+def size_of(fd: int, known: int) -> int:
+    """Give the length of a file; what is `known`, when a network file system does not know it any more."""
+    try:
+        return os.fstat(fd).st_size
+    except OSError:
+        return known
+
+
+def has_name(fd: int) -> bool:
+    """Say whether a file still has a name somewhere; one that a network file system does not know any more has none."""
+    try:
+        return os.fstat(fd).st_nlink > 0
+    except OSError:
+        return False
 
 
 def next_data(fd: int, offset: int) -> int:

@@ -7,6 +7,7 @@ is truncated, the copy is read on from where the original had been read to.
 import os
 from collections.abc import Iterable
 
+from opsbot.adapters.sources.file.descriptor import has_name
 from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import MARKER_BYTES
@@ -54,7 +55,7 @@ def was_read_through(copy: Tracked, original: Tracked) -> bool:
 
 def _still_stands(copy: Tracked, original: Tracked) -> bool:
     """Say whether the newcomer took the name of a file that was only renamed: then it is the next log and no copy."""
-    return copy.family == original.family and original.fd is not None and os.fstat(original.fd).st_nlink > 0
+    return copy.family == original.family and original.fd is not None and has_name(original.fd)
 
 
 def is_beginning(copy: Tracked, original: Tracked) -> bool:
@@ -105,4 +106,4 @@ def follow(copy: Tracked, original: Tracked, size: int, max_line_bytes: int) -> 
 
 
 def _is_gone(tracked: Tracked) -> bool:
-    return not tracked.is_found if tracked.fd is None else os.fstat(tracked.fd).st_nlink == 0
+    return not tracked.is_found if tracked.fd is None else not has_name(tracked.fd)

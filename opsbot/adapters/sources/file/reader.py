@@ -164,8 +164,13 @@ class Reader:
 
     def _read_if_allowed(self, tracked: Tracked) -> int | None:
         """Read a file, None when another must be read first."""
-        size = self._read_shortly(tracked)
-        return self._read(tracked) if size is None and self._may_read(tracked) else size
+        try:
+            size = self._read_shortly(tracked)
+            return self._read(tracked) if size is None and self._may_read(tracked) else size
+        except OSError as error:  # a stale handle fails whatever it is asked
+            self._complaints.lost(tracked.path, error.strerror or str(error))
+            self._give_up(tracked)
+            return 0
 
     def _may_read(self, tracked: Tracked) -> bool:
         first = next(self._ledger.lineup.in_the_way(tracked), None)
@@ -242,9 +247,6 @@ class Reader:
                 self._ledger.mark(tracked)
         except RewrittenError:
             self._begin_anew(tracked)
-        except OSError as error:
-            self._complaints.lost(tracked.path, error.strerror or str(error))
-            self._give_up(tracked)
         return total
 
     def _reopen(self, tracked: Tracked) -> bool:

@@ -1,8 +1,8 @@
 """Closing what is no longer written to."""
 
-import os
 from collections.abc import Iterator
 
+from opsbot.adapters.sources.file.descriptor import has_name
 from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Gap
@@ -31,7 +31,7 @@ def retire(ledger: Ledger, tracked: Tracked) -> None:
     if tracked.is_archive:
         ledger.drop(tracked)
         return
-    if tracked.fd is not None and os.fstat(tracked.fd).st_nlink == 0:
+    if tracked.fd is not None and not has_name(tracked.fd):
         ledger.drop(tracked)
         return
     tracked.close()

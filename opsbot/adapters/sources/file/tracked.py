@@ -86,7 +86,7 @@ class Tracked:
     @property
     def size(self) -> int:
         """Its length now; of a closed file what was known last."""
-        return self.seen[0] if self.fd is None else os.fstat(self.fd).st_size
+        return self.seen[0] if self.fd is None else descriptor.size_of(self.fd, self.seen[0])
 
     @property
     def encoding(self) -> Encoding:
