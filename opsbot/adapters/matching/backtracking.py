@@ -6,12 +6,11 @@ makes the time grow with the square of the text's length, two with the cube, one
 
 from collections.abc import Collection, Sequence
 from math import factorial
-from re import MULTILINE
 from typing import Any, NamedTuple
 
 from opsbot.adapters.matching.charset import ANYTHING, NOTHING, Chars
 from opsbot.adapters.matching.superset import chars_of
-from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, Nodes, branches, flags_within, inside, parse, sre
+from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, MULTILINE, Nodes, branches, flags_within, inside, parse, sre
 
 _STEPS = 30_000_000
 """About a third of a second of one core."""
@@ -22,6 +21,7 @@ _SUCCESS = Chars(frozenset())
 _CHOICES = {sre.BRANCH, sre.GROUPREF, sre.GROUPREF_EXISTS}
 """These may be read in two ways: the ways multiply with every repetition."""
 _LOOKS = {sre.ASSERT, sre.ASSERT_NOT}
+_SINGLE = {sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN, sre.AT}
 
 
 def longest_safe_text(pattern: str) -> int:
@@ -49,6 +49,9 @@ class _Ways(NamedTuple):
     """So long it takes, all exits included."""
 
 
+_ONE_WAY = _Ways(0, 0)
+
+
 def _is_anchored(nodes: Nodes, flags: int) -> bool:
     starts = (
         [(sre.AT, sre.AT_BEGINNING_STRING)]
@@ -61,7 +64,8 @@ def _is_anchored(nodes: Nodes, flags: int) -> bool:
 def _sequence(nodes: Nodes, flags: int, before: Chars, follow: Chars) -> _Ways:
     """Tell of a sequence; it may stand behind characters of `before`, and before those of `follow`."""
     follows = [follow]
-    for kind, value in reversed(list(nodes)):
+    nodes = list(nodes)
+    for kind, value in reversed(nodes):
         follows.append(_beside(_edge(kind, value, flags, 1), follows[-1]))
     exits = cost = 0
     for place, (kind, value) in enumerate(nodes):
@@ -77,6 +81,8 @@ def _beside(edge: tuple[Chars, bool], beyond: Chars) -> Chars:
 
 
 def _ways(kind: Any, value: Any, flags: int, before: Chars, follow: Chars) -> _Ways:  # noqa: ANN401 the parser's own nodes
+    if kind in _SINGLE:
+        return _ONE_WAY
     if kind in GREEDY_OR_LAZY:
         return _of_repeat(value, flags, before, follow)
     if kind is sre.SUBPATTERN:
@@ -97,7 +103,7 @@ def _of_repeat(value: tuple[int, int, Nodes], flags: int, before: Chars, follow:
     low, high, nodes = value
     if len(nodes) == 1 and (chars := chars_of(*nodes[0], flags)) is not None:
         if follow is _SUCCESS and low <= _FEW:
-            return _Ways(0, 0)  # it is gone through once: nothing can fail behind it
+            return _ONE_WAY  # it is gone through once: nothing can fail behind it
         exits = int(high != low and chars.overlaps(follow))
         # Where it cannot begin within what it takes itself, all its runs together are no longer than the text.
         return _Ways(exits, exits or int(high > _FEW and chars.overlaps(before)))

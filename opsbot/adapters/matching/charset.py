@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from opsbot.adapters.matching.syntax import sre
@@ -56,6 +57,7 @@ NOTHING = Chars(frozenset())
 ANYTHING = Chars(ASCII, is_wide=True)
 
 
+@lru_cache(maxsize=1024)
 def of_literal(code: int, *, ignores_case: bool) -> Chars:
     """Give the set of one character."""
     if not ignores_case:

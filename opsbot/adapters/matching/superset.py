@@ -15,8 +15,8 @@ the rule itself decides there. What the two see differently is widened:
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from re import ASCII, DOTALL, IGNORECASE
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from opsbot.adapters.matching.charset import ANYTHING, LAST_ASCII, NOTHING, Chars, of_items, of_literal
 from opsbot.adapters.matching.item import (
@@ -29,13 +29,25 @@ from opsbot.adapters.matching.item import (
     settled_boundaries,
     without_idle_ends,
 )
-from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, Node, Nodes, branches, flags_within, parse, sre
+from opsbot.adapters.matching.syntax import (
+    ASCII,
+    DOTALL,
+    GREEDY_OR_LAZY,
+    IGNORECASE,
+    Node,
+    Nodes,
+    branches,
+    flags_within,
+    parse,
+    sre,
+)
 
 FOLDED = rb"\xc4[\xb0\xb1]|\xc5\xbf|\xe2\x84\xaa"
 """İ, ı, ſ and K, which count as ASCII letters when case is ignored."""
 
 _NEWLINE = ord("\n")
 _RETURN = ord("\r")
+_NO_NEWLINE = Chars(ANYTHING.ascii - {_NEWLINE}, is_wide=True)
 _REPLACEMENT = 0xFFFD
 """Stands for whatever bytes could not be decoded."""
 _FEWEST_BITS = 4.0
@@ -166,19 +178,34 @@ class _Translation:
     def _repeated(self, chars: Chars, low: int, high: int) -> Item:
         """Write a set of characters, repeated, as a set of bytes that may take more repetitions."""
         self.is_folded |= chars.is_folded
-        codes, width = set(chars.ascii), 4 if chars.is_wide else 1
-        if not self._spans_lines:
-            codes.discard(_NEWLINE)
-        elif _NEWLINE in codes:  # which may be two bytes
-            codes.add(_RETURN)
-            width = max(width, 2)
-        text = _class_of(codes, is_wide=chars.is_wide)
-        bits = low * rarity(codes, is_wide=chars.is_wide)
+        one = _one_of(chars, spans_lines=self._spans_lines)
+        bits = low * one.bits
         low = min(low, _MOST_REPEATS)
-        high = high * width if high * width <= _MOST_REPEATS else sre.MAXREPEAT
-        least = text + _counts(low, low) if low else ""
-        is_loose = high == sre.MAXREPEAT and len(codes) >= _LOOSE_CODES
-        return Item(text + _counts(low, high), low == 0, bits, low, chars, least, is_loose=is_loose)
+        high = high * one.width if high * one.width <= _MOST_REPEATS else sre.MAXREPEAT
+        least = one.text + _counts(low, low) if low else ""
+        is_loose = high == sre.MAXREPEAT and one.is_loose
+        return Item(one.text + _counts(low, high), low == 0, bits, low, chars, least, is_loose=is_loose)
+
+
+class _Class(NamedTuple):
+    """A set of characters as a set of bytes, of which one character is up to `width`; how rare one is, and whether few are not."""
+
+    text: str
+    width: int
+    bits: float
+    is_loose: bool
+
+
+@lru_cache(maxsize=1024)
+def _one_of(chars: Chars, *, spans_lines: bool) -> _Class:
+    codes, width = set(chars.ascii), 4 if chars.is_wide else 1
+    if not spans_lines:
+        codes.discard(_NEWLINE)
+    elif _NEWLINE in codes:  # which may be two bytes
+        codes.add(_RETURN)
+        width = max(width, 2)
+    is_loose = len(codes) >= _LOOSE_CODES
+    return _Class(_class_of(codes, is_wide=chars.is_wide), width, rarity(codes, is_wide=chars.is_wide), is_loose)
 
 
 def _choice(alternatives: Sequence[Item]) -> Item:
@@ -205,7 +232,7 @@ def chars_of(kind: Any, value: Any, flags: int) -> Chars | None:  # noqa: ANN401
     if kind is sre.NOT_LITERAL:
         return of_items([(sre.NEGATE, None), (sre.LITERAL, value)], ignores_case=ignores_case, is_ascii=is_ascii)
     if kind is sre.ANY:
-        return ANYTHING if flags & DOTALL else Chars(ANYTHING.ascii - {_NEWLINE}, is_wide=True)
+        return ANYTHING if flags & DOTALL else _NO_NEWLINE
     if kind is sre.IN:
         return of_items(value, ignores_case=ignores_case, is_ascii=is_ascii)
     return None

@@ -16,9 +16,24 @@ Node = tuple[Any, Any]
 
 Nodes = Sequence[Node]
 
-__all__ = ["GREEDY_OR_LAZY", "Node", "Nodes", "branches", "flags_within", "inside", "parse", "sre"]
+__all__ = [
+    "ASCII",
+    "DOTALL",
+    "GREEDY_OR_LAZY",
+    "IGNORECASE",
+    "MULTILINE",
+    "Node",
+    "Nodes",
+    "branches",
+    "flags_within",
+    "inside",
+    "parse",
+    "sre",
+]
 
-_ALPHABETS = re.ASCII | re.LOCALE | re.UNICODE
+# As numbers: the enumeration that `re` has makes a new object for every question.
+ASCII, DOTALL, IGNORECASE, MULTILINE = int(re.ASCII), int(re.DOTALL), int(re.IGNORECASE), int(re.MULTILINE)
+_ALPHABETS = int(re.ASCII | re.LOCALE | re.UNICODE)
 """One of them holds; to set one is to end the others."""
 
 GREEDY_OR_LAZY = {sre.MAX_REPEAT, sre.MIN_REPEAT}

@@ -64,9 +64,9 @@ class Intake:
         delays = [delay_s for delay_s in (self._parcel.due_in_s(), self._open.due_in_s()) if delay_s is not None]
         return min(delays, default=None)
 
-    def flush_urgent(self) -> None:
-        """Hand over records that have waited for other files for long enough."""
-        if self._parcel.is_urgent():
+    def flush_urgent(self, *, is_behind: bool) -> None:
+        """Hand over records that have waited for others for long enough; while a file is caught up with they wait longer."""
+        if self._parcel.is_urgent(is_behind=is_behind):
             self.flush()
 
     def flush_due(self) -> None:

@@ -8,6 +8,8 @@ from opsbot.core.log import Batch, Checkpoint, Disabled, Gap, Record
 from opsbot.core.ports import Clock
 
 _LINGER_S = 0.001
+_LINGER_BEHIND_S = 0.005
+"""Each batch is a transaction. What is older than the megabyte behind it is not in so great a hurry."""
 
 
 class Parcel:
@@ -79,9 +81,10 @@ class Parcel:
         """Whether it must leave in the middle of a file's turn."""
         return len(self._records) >= self._tuning.batch_records
 
-    def is_urgent(self) -> bool:
+    def is_urgent(self, *, is_behind: bool) -> bool:
         """Say whether it must leave before other files have their turn: a record should not wait for a thousand files."""
-        return bool(self._records) and self._clock.monotonic_s() - self._found_at_s >= _LINGER_S
+        linger_s = _LINGER_BEHIND_S if is_behind else _LINGER_S
+        return bool(self._records) and self._clock.monotonic_s() - self._found_at_s >= linger_s
 
     def due_in_s(self) -> float | None:
         """Say when it should leave, None when there is nothing in it."""

@@ -19,6 +19,7 @@ from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import RewrittenError, Tracked
 from opsbot.core.log import Batch
 
+_CHUNK_TAKEN_APART = 256 * 1024
 _CHEAP_LOOK_S = 0.005
 _LOOK_RATIO = 4
 _PASS_BYTES = 8 * 1024 * 1024
@@ -45,6 +46,7 @@ class Reader:
         """Touch nothing; `reconcile` opens the files."""
         self._task = task
         self._tuning = task.tuning
+        self._chunk_bytes = _chunk_bytes(task)
         self._between = between
         self.standing = standing or Standing(task.clock)
         self._may_read_on = may_read
@@ -57,6 +59,7 @@ class Reader:
         self._buffer = Buffer()
         self._ending = Ending(self._ledger, self._intake, self._buffer)
         self._rested_at_s = 0.0
+        self._has_more = False
 
     def __enter__(self) -> Self:
         """Do nothing."""
@@ -125,16 +128,20 @@ class Reader:
             self.flush()
         is_moving = False
         read_bytes = 0
+        is_behind = True
         before = self._waiting()
         for tracked in list(self._ledger.dirty):
+            self._has_more = False
             if tracked in self._ledger.dirty and (size := self._read_if_allowed(tracked)) is not None:
                 is_moving = True
+                is_behind &= self._has_more
                 read_bytes += size
-                self._intake.flush_urgent()
+                self._intake.flush_urgent(is_behind=is_behind)
             if read_bytes >= _PASS_BYTES or not self._may_read_on():
                 break
         self.standing.measure(self._ledger.dirty)
-        self._intake.flush_due()
+        if not (is_moving and is_behind):  # else more comes at once
+            self._intake.flush_due()
         return bool(self._ledger.dirty) and (is_moving or self._waiting() != before)
 
     def _waiting(self) -> tuple[set[Tracked], list[tuple[Tracked, Tracked | None]]]:
@@ -154,7 +161,7 @@ class Reader:
         """Read the last lines of a file by the short way; None when it has to be the long one."""
         if self._task.multiline or not short_way.is_plain(tracked) or not self._ledger.lineup.is_first(tracked):
             return None
-        block = short_way.last_lines(tracked, self._buffer, self._tuning.chunk_bytes)
+        block = short_way.last_lines(tracked, self._buffer, self._chunk_bytes)
         if block is None:
             return None
         size = self._intake.take(tracked, block) if block.data else 0
@@ -243,6 +250,7 @@ class Reader:
                     self._between(tracked.path)
                     break
             else:
+                self._has_more = True
                 self._ledger.dirty.pop(tracked)
                 self._ledger.mark(tracked)
         except RewrittenError:
@@ -266,7 +274,7 @@ class Reader:
             tracked.close()
 
     def _next_block(self, tracked: Tracked) -> Block | None:
-        block = tracked.next_block(self._buffer, self._tuning.chunk_bytes, self._tuning.max_line_bytes)
+        block = tracked.next_block(self._buffer, self._chunk_bytes, self._tuning.max_line_bytes)
         if block is not None and self._task.multiline:
             for older in self._ledger.lineup.older(tracked):
                 self._intake.conclude(older)  # who writes here writes no longer there
@@ -284,3 +292,9 @@ class Reader:
         """Take what is open or unfinished in all files as it is: nobody waits for more of it. Everything else has been read."""
         for tracked in list(self._ledger.files.values()):
             self._ending.take_rest(tracked)
+
+
+def _chunk_bytes(task: Task) -> int:
+    """Say how much is read at once: less where all records of a block are taken apart, for they may be nothing but line ends."""
+    takes_apart = task.multiline is not None or any(rule.engine == "re" for rule in task.matcher.figures())
+    return min(task.tuning.chunk_bytes, _CHUNK_TAKEN_APART) if takes_apart else task.tuning.chunk_bytes

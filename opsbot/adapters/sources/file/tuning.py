@@ -28,7 +28,7 @@ class Tuning:
     poll_s: float = 0.25
     rearm_s: float = 60.0
     rotate_wait_s: float = 30.0
-    chunk_bytes: int = 256 * 1024
+    chunk_bytes: int = 1024 * 1024
     max_line_bytes: int = 1024 * 1024
     turn_bytes: int = 1024 * 1024
     flush_s: float = 1.0
