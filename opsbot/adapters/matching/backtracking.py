@@ -81,10 +81,8 @@ def _beside(edge: tuple[Chars, bool], beyond: Chars) -> Chars:
 
 
 def _ways(kind: Any, value: Any, flags: int, before: Chars, follow: Chars) -> _Ways:  # noqa: ANN401 the parser's own nodes
-    if kind in _SINGLE:
-        return _ONE_WAY
-    if kind in GREEDY_OR_LAZY:
-        return _of_repeat(value, flags, before, follow)
+    if kind in _SINGLE or kind in GREEDY_OR_LAZY:
+        return _ONE_WAY if kind in _SINGLE else _of_repeat(value, flags, before, follow)
     if kind is sre.SUBPATTERN:
         return _sequence(value[3], flags_within(flags, value), before, follow)
     if kind in {sre.ASSERT, sre.ASSERT_NOT}:

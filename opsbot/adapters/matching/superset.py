@@ -188,7 +188,7 @@ class _Translation:
 
 
 class _Class(NamedTuple):
-    """A set of characters as a set of bytes, of which one character is up to `width`; how rare one is, and whether few are not."""
+    """A set of characters as a set of bytes: up to `width` of them are one character, `bits` say how rare one is."""
 
     text: str
     width: int
