@@ -118,7 +118,7 @@ def test_compressed_rotation_that_is_deleted_while_it_is_read_can_still_be_named
     path = tmp_path / "app.log.1.gz"
     path.write_bytes(gzip.compress(b"one\n"))
     status = path.stat()
-    entry = Entry(path=str(path), family=str(tmp_path / "app.log"), is_matched=False, real=str(path), status=status)
+    entry = Entry(path=str(path), family=str(tmp_path / "app.log"), is_matched=False, real=str(path))
     entry.identity = (status.st_dev, status.st_ino)
     archive = Archive(entry, 1000, "utf-8")
     archive.unpacks()

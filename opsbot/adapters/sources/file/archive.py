@@ -25,8 +25,8 @@ class Archive(Tracked):
         """Touch nothing; at most so many bytes will be decompressed."""
         super().__init__(entry, None, *entry.identity, encoding)
         self.is_checked = True
-        if entry.status is not None:
-            self.seen = (entry.status.st_size, entry.status.st_mtime_ns)
+        if entry.seen is not None:
+            self.seen = entry.seen
         self.damage = ""
         self._limit_bytes = limit_bytes
 

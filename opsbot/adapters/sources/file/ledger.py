@@ -123,9 +123,9 @@ class Ledger:
         self.by_real_path = {}
         met: set[Identity] = set()
         for entry in listing.entries:
-            if entry.status is not None and entry.identity in met:
+            if entry.seen is not None and entry.identity in met:
                 continue
-            if entry.status is not None and entry.identity in self.task.refused:
+            if entry.seen is not None and entry.identity in self.task.refused:
                 self._complaints.lost(entry.path, "opsbot writes this file itself: it is not read")
                 continue
             try:
@@ -138,7 +138,7 @@ class Ledger:
         return met
 
     def _cannot_read(self, entry: Entry, error: OSError) -> None:
-        if not self._is_started and entry.status is not None and not isinstance(error, NotAFileError):
+        if not self._is_started and entry.seen is not None and not isinstance(error, NotAFileError):
             self._unreadable_at_start.add(entry.identity)
         self.lacks_descriptors |= error.errno in _NO_DESCRIPTORS
         # A link to nothing, or just being renamed; or one of too many, whose turn comes when others are closed.
@@ -147,7 +147,7 @@ class Ledger:
             self._complaints.lost(entry.path, reason)
 
     def _meet(self, entry: Entry) -> Tracked:
-        if entry.status is None:
+        if entry.seen is None:
             raise FileNotFoundError(entry.path)
         tracked = self._known(entry) or self._open(entry)
         if tracked.path != entry.path:
@@ -156,9 +156,10 @@ class Ledger:
         tracked.missing_since_s = None
         tracked.is_matched = entry.is_matched
         tracked.home = entry.home
-        tracked.real = entry.real
-        self.by_real_path[entry.real] = tracked
-        seen = (entry.status.st_size, entry.status.st_mtime_ns)
+        # Each look makes new strings: only one of each is kept.
+        tracked.real = tracked.path if entry.real == tracked.path else entry.real
+        self.by_real_path[tracked.real] = tracked
+        seen = entry.seen
         if seen != tracked.seen:
             tracked.seen = seen
             tracked.grown_at_s = self.task.clock.monotonic_s()
@@ -173,9 +174,9 @@ class Ledger:
     def _known(self, entry: Entry) -> Tracked | None:
         """Give what we know by this identity; a closed file that has changed is opened, or found to be another by now."""
         tracked = self.files.get(entry.identity) or self._newcomers.get(entry.identity)
-        if tracked is None or tracked.fd is not None or entry.status is None:
+        if tracked is None or tracked.fd is not None or entry.seen is None:
             return tracked
-        if (entry.status.st_size, entry.status.st_mtime_ns) == tracked.seen or self._room <= 0:
+        if entry.seen == tracked.seen or self._room <= 0:
             return tracked
         self._room -= 1
         if not tracked.reopen(entry.path):

@@ -7,7 +7,6 @@ import fnmatch
 import glob
 import os
 import re
-import stat
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ class Entry:
 
     `family` is the log it belongs to: its own path, or for a rotated file the path it had before. `is_matched` says that the
     pattern names it; a rotated file may belong to a place without that. `real` is the path that events about it carry, `home`
-    its directory.
+    its directory. `seen` are its size and time of change (ns), None when nothing could be seen there.
     """
 
     path: str
@@ -43,8 +42,9 @@ class Entry:
     is_matched: bool
     real: str
     home: Identity | None = None
-    status: os.stat_result | None = None
+    seen: tuple[int, int] | None = None
     identity: Identity = (0, 0)
+    is_link: bool = False
 
 
 @dataclass(slots=True)
@@ -177,10 +177,10 @@ class Place:
                 path = os.path.join(directory, name)
                 entry = Entry(path=path, family=os.path.join(directory, family[0]), is_matched=False, real=path)
                 _look_at(entry)
-                if entry.status is not None and stat.S_ISREG(entry.status.st_mode):
+                if entry.seen and os.path.isfile(path):
                     found.setdefault(entry.family, []).append(entry)
         for entries in found.values():
-            entries.sort(key=lambda entry: (entry.status.st_mtime_ns if entry.status else 0, entry.path))
+            entries.sort(key=lambda entry: (entry.seen[1] if entry.seen else 0, entry.path))
             # Numbers say more, for clocks are set back; but only where all have one.
             if all(rotation_number(entry.path) for entry in entries):
                 entries.sort(key=lambda entry: -rotation_number(entry.path))
@@ -202,7 +202,7 @@ class Place:
             self._list_directory(directory, listing)
         # Of two names for one file the log's own counts.
         listing.entries.sort(key=lambda entry: entry.path is not entry.family)
-        listing.absent.extend(self._absent({entry.path for entry in listing.entries if entry.is_matched and entry.status}))
+        listing.absent.extend(self._absent({entry.path for entry in listing.entries if entry.is_matched and entry.seen}))
         return listing
 
     def _absent(self, present: set[str]) -> Iterable[str]:
@@ -232,28 +232,40 @@ class Place:
 
     def _list_directory(self, directory: str, listing: Listing) -> None:
         real = os.path.realpath(directory)
+        prefix = directory.rstrip("/") + "/"
+        real_prefix = prefix if real == directory else real.rstrip("/") + "/"
+        entries = []
         try:
             status = os.stat(directory)
+            home = (status.st_dev, status.st_ino)
             with os.scandir(directory) as names:
-                known = [(item, found) for item in names if (found := self.family_name(item.name))]
+                for item in names:
+                    if (found := self.family_name(item.name)) is not None:
+                        entries.append(_entry(item, found, home, prefix, real_prefix))
         except OSError:
             return
-        home = listing.homes[directory] = (status.st_dev, status.st_ino)
-        prefix = directory.rstrip("/") + "/"
-        is_real = real == directory
-        for item, (family, is_matched) in known:
-            path = prefix + item.name
-            entry = Entry(
-                path=path,
-                family=path if family == item.name else prefix + family,
-                is_matched=is_matched,
-                real=path if is_real else os.path.join(real, item.name),
-                home=home,
-            )
-            if item.is_symlink():
-                _follow_link(entry, listing)
-            _look_at(entry)
-            listing.entries.append(entry)
+        listing.homes[directory] = home
+        listing.entries += entries
+        for entry in entries:
+            # Events come with the name of what a link points to, and from the directory that is in.
+            if entry.is_link and os.path.isdir(target_directory := os.path.dirname(entry.real)):
+                listing.watched.add(target_directory)
+
+
+def _entry(item: os.DirEntry[str], found: tuple[str, bool], home: Identity, prefix: str, real_prefix: str) -> Entry:
+    name, (family, is_matched) = item.name, found
+    path = prefix + name
+    is_link = item.is_symlink()
+    entry = Entry(
+        path=path,
+        family=path if family == name else prefix + family,
+        is_matched=is_matched,
+        real=os.path.realpath(path) if is_link else path if real_prefix is prefix else real_prefix + name,
+        home=home,
+        is_link=is_link,
+    )
+    _look_at(entry)
+    return entry
 
 
 def _children(directories: Iterable[str], part: str) -> list[str]:
@@ -283,15 +295,8 @@ def _at_any_depth(directories: Iterable[str]) -> list[str]:
 
 def _look_at(entry: Entry) -> None:
     try:
-        status = entry.status = os.stat(entry.path)
+        status = os.stat(entry.path)
     except OSError:
         return  # it is just being renamed, or a link to nothing
     entry.identity = (status.st_dev, status.st_ino)
-
-
-def _follow_link(entry: Entry, listing: Listing) -> None:
-    """Events come with the name of what a link points to, and from the directory that is in."""
-    entry.real = os.path.realpath(entry.path)
-    target_directory = os.path.dirname(entry.real)
-    if os.path.isdir(target_directory):
-        listing.watched.add(target_directory)
+    entry.seen = (status.st_size, status.st_mtime_ns)

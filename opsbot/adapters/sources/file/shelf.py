@@ -93,4 +93,4 @@ def is_end(checkpoint: Checkpoint) -> bool:
 
 
 def _changed_ns(entry: Entry) -> int:
-    return entry.status.st_mtime_ns if entry.status is not None else 0
+    return entry.seen[1] if entry.seen is not None else 0

@@ -16,8 +16,10 @@ from opsbot.adapters.sources.file.watch import News, Watch
 
 _log = structlog.get_logger(__name__)
 
-_IDLE_RATIO = 50
-"""A sweep over very many files takes its time: at most a fiftieth of all time is spent so."""
+_POLLING_RATIO = 50
+"""A sweep over very many files takes its time: at most a fiftieth of all time is spent so …"""
+_WATCHING_RATIO = 120
+"""… and where events tell what happens, much less: it only finds what they do not."""
 
 
 class ReaderThread:
@@ -172,7 +174,9 @@ class ReaderThread:
         now_s = self._task.clock.monotonic_s()
         # Ten thousand files take a while to compare: a storm of names must not leave time for nothing else.
         self._rested_at_s = now_s + reader.look_s
-        delay_s = max(self._lookout.interval_s(), _IDLE_RATIO * reader.look_s)
+        interval_s = self._lookout.interval_s()
+        ratio = _POLLING_RATIO if self.standing.watch == "polling" else _WATCHING_RATIO
+        delay_s = max(interval_s, ratio * reader.look_s)
         if reader.lacks_descriptors:  # what is open has to be read and closed before the rest can be
             delay_s = max(self._task.tuning.poll_s, reader.look_s)
         self._reconcile_at_s = now_s + delay_s

@@ -30,6 +30,43 @@ class Tracked:
     cursor, these or an unfinished line. A closed file has no open record.
     """
 
+    # fmt: off - named here because there may be ten thousand of them: without, each takes a kilobyte more
+    __slots__ = (
+        "_ahead",
+        "_before_open",
+        "_encoding",
+        "_encoding_name",
+        "_is_encoding_known",
+        "_is_in_nuls",
+        "_want",
+        "cursor",
+        "family",
+        "fd",
+        "generation",
+        "grown_at_s",
+        "home",
+        "identity",
+        "is_checked",
+        "is_claimed",
+        "is_drained",
+        "is_found",
+        "is_matched",
+        "is_reborn",
+        "is_settled",
+        "missing_since_s",
+        "open_record",
+        "open_until_s",
+        "original",
+        "path",
+        "pending",
+        "reached",
+        "real",
+        "seen",
+        "shown",
+        "trail",
+    )
+    # fmt: on
+
     is_archive = False
     damage = ""
 
