@@ -1,7 +1,7 @@
 """Which files a path or a glob means, and which names are rotations of which log."""
 
 # Strings and not Path objects: every sweep handles all paths, and there may be ten thousand.
-# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120, PTH122, PTH207
+# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH118, PTH119, PTH120, PTH122, PTH207
 
 import fnmatch
 import glob
@@ -234,14 +234,12 @@ class Place:
         real = os.path.realpath(directory)
         prefix = directory.rstrip("/") + "/"
         real_prefix = prefix if real == directory else real.rstrip("/") + "/"
-        entries = []
         try:
             status = os.stat(directory)
             home = (status.st_dev, status.st_ino)
             with os.scandir(directory) as names:
-                for item in names:
-                    if (found := self.family_name(item.name)) is not None:
-                        entries.append(_entry(item, found, home, prefix, real_prefix))
+                known = ((item, self.family_name(item.name)) for item in names)
+                entries = [_entry(item, found, home, prefix, real_prefix) for item, found in known if found]
         except OSError:
             return
         listing.homes[directory] = home
