@@ -56,6 +56,12 @@ class Block:
     is_end: bool = False
     rest: bytes | None = None
 
+    @property
+    def has_several_lines(self) -> bool:
+        """Whether there is more than one line."""
+        after = self.encoding.after_newline(self.raw, self.origin, self.origin + len(self.data))
+        return 0 <= after < self.origin + len(self.data)
+
     def cursor_after(self, position: int) -> Cursor:
         """Give the cursor behind the line that contains `position` (an offset in `data`)."""
         after = self.encoding.after_newline(self.raw, self.origin + position, self.origin + len(self.data))

@@ -85,7 +85,7 @@ class Intake:
         self.recent[tracked] = None
         self.recent.move_to_end(tracked)
         if len(self.recent) > _RECENT_FILES:
-            self.recent.popitem(last=False)[0].trail.clear()
+            self.recent.popitem(last=False)[0].trail.shorten()
 
     def _record(self, tracked: Tracked, block: Block, match: Match) -> Record:
         return Record(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.descriptor import NotAFileError
+from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
 from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of, status_of
@@ -28,7 +29,8 @@ class Ledger:
     """All files of one place by identity.
 
     `dirty` are the files that may have something new. After `reconcile`, `news` are the real paths where something is to be read
-    that nobody told us of, and `lacks_descriptors` says that there are files for which there was no descriptor.
+    that nobody told us of, and `lacks_descriptors` says that there are files for which there was no descriptor. `nameless` are
+    files that were marked dirty and whose content has no name yet.
     """
 
     def __init__(self, task: Task, place: Place | Places, parcel: Parcel, complaints: Complaints) -> None:
@@ -40,6 +42,7 @@ class Ledger:
         self.files: dict[Identity, Tracked] = {}
         self.by_real_path: dict[str, Tracked] = {}
         self.dirty: dict[Tracked, None] = {}
+        self.nameless: dict[Tracked, None] = {}
         self.watched: set[str] = set()
         self.absent: list[str] = []
         self.news: set[str] = set()
@@ -84,7 +87,10 @@ class Ledger:
 
     def mark(self, tracked: Tracked) -> None:
         """Note that a file may have something new."""
-        self.dirty.setdefault(tracked)
+        if tracked not in self.dirty:
+            self.dirty[tracked] = None
+            if not is_complete(tracked.generation):
+                self.nameless[tracked] = None
 
     def admit(self, tracked: Tracked) -> None:
         """Follow a file from the position it is at."""

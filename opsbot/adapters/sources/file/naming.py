@@ -40,8 +40,9 @@ def name(ledger: Ledger, tracked: Tracked, *, is_over: bool = False) -> bool:
 
 def name_all(ledger: Ledger) -> bool:
     """Name all contents of which nothing has to be found out first, True if there were any: a thousand are one batch then."""
-    nameless = [each for each in ledger.dirty if each.is_checked and not is_complete(each.generation)]
-    plain = [each for each in nameless if each.original is None and ledger.lineup.is_first(each)]
+    nameless = [each for each in ledger.nameless if each in ledger.dirty and not is_complete(each.generation)]
+    ledger.nameless = dict.fromkeys(each for each in nameless if not each.is_checked)
+    plain = [each for each in nameless if each.is_checked and each.original is None and ledger.lineup.is_first(each)]
     return bool([each for each in plain if name(ledger, each)])
 
 

@@ -22,12 +22,18 @@ class Trail:
 
     def follow(self, block: Block) -> None:
         """Note that a block was read."""
-        places = self._places or tuple(block.cursor_after(len(block.data) >> step) for step in range(_HALVINGS, 0, -1))
+        places = self._places
+        if not places and block.has_several_lines:
+            places = tuple(block.cursor_after(len(block.data) >> step) for step in range(_HALVINGS, 0, -1))
         self._places = (*(places if len(places) < _KEPT else places[::2]), block.end)
 
     def clear(self) -> None:
-        """Forget it: another content begins, or other files are more recent."""
+        """Forget it: another content begins."""
         self._places = ()
+
+    def shorten(self) -> None:
+        """Keep only the end: other files are more recent."""
+        self._places = self._places[-1:]
 
     @property
     def end(self) -> Cursor:
