@@ -17,7 +17,7 @@ from benchmarks.figure import Figure
 
 LOG_BYTES = 1 << 30
 FAIL2BAN_BYTES = 1 << 20
-RUNS = 3
+RUNS = 5
 COUNTS = {1: 0.35, 10: 1.2, 100: 2.5, 1000: 2.5}
 """How many rules, and how many times as fast as ripgrep opsbot is to be."""
 FAIL2BAN_RULES = 100
