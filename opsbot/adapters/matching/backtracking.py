@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from math import factorial
 from typing import Any, NamedTuple
 
-from opsbot.adapters.matching.charset import ANYTHING, NOTHING, Chars
+from opsbot.adapters.matching.charset import ANYTHING, NOTHING, WIDE, Chars
 from opsbot.adapters.matching.superset import chars_of
 from opsbot.adapters.matching.syntax import GREEDY_OR_LAZY, MULTILINE, Nodes, branches, flags_within, inside, parse, sre
 
@@ -16,6 +16,7 @@ _STEPS = 30_000_000
 """About a third of a second of one core."""
 _LONGEST = 1 << 40
 _FEW = 64
+_SOMETHING_WIDE = Chars(frozenset(), WIDE)
 _SUCCESS = Chars(frozenset())
 """What follows the whole expression: nothing, and no giving back."""
 _CHOICES = {sre.BRANCH, sre.GROUPREF, sre.GROUPREF_EXISTS}
@@ -141,7 +142,7 @@ def _edge(kind: Any, value: Any, flags: int, step: int) -> tuple[Chars, bool]:  
     if (chars := chars_of(kind, value, flags)) is not None:
         return chars, False
     if kind is sre.LITERAL:
-        return Chars(frozenset(), is_wide=True), False
+        return _SOMETHING_WIDE, False
     if kind in GREEDY_OR_LAZY or kind is sre.POSSESSIVE_REPEAT:
         edge, is_nullable = _edge_of_sequence(value[2], flags, step)
         return edge, is_nullable or value[0] == 0

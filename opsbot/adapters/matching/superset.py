@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from opsbot.adapters.matching.charset import ANYTHING, LAST_ASCII, NOTHING, Chars, of_items, of_literal
+from opsbot.adapters.matching.charset import ANYTHING, LAST_ASCII, NOTHING, WIDE, Chars, of_items, of_literal
 from opsbot.adapters.matching.item import (
     BITS_BEYOND_ASCII,
     POSITION_BITS,
@@ -47,7 +47,7 @@ FOLDED = rb"\xc4[\xb0\xb1]|\xc5\xbf|\xe2\x84\xaa"
 
 _NEWLINE = ord("\n")
 _RETURN = ord("\r")
-_NO_NEWLINE = Chars(ANYTHING.ascii - {_NEWLINE}, is_wide=True)
+_NO_NEWLINE = Chars(ANYTHING.ascii - {_NEWLINE}, WIDE)
 _REPLACEMENT = 0xFFFD
 """Stands for whatever bytes could not be decoded."""
 _FEWEST_BITS = 4.0

@@ -53,3 +53,13 @@ def test_what_runs_in_vain_from_every_place_of_another_repetition_counts_as_much
 )
 def test_every_text_is_safe_where_each_repetition_has_a_beginning_or_end_of_its_own(pattern: str) -> None:
     assert longest_safe_text(pattern) == ANY_LENGTH
+
+
+@pytest.mark.parametrize("pattern", [r"\S+\s+\S+x", r"\w+\W+x", r"\d+\D+x", r"[^\s]+\s+x", r"(?i)[^\W\d]+\d+x"])
+def test_sets_that_are_each_others_opposites_share_nothing_beyond_ascii_either(pattern: str) -> None:
+    assert 4000 < longest_safe_text(pattern) < 10_000
+
+
+@pytest.mark.parametrize("pattern", [r"\S+[^a]+x", r"(?a:\w)+(?:\W)*(?a:\W)+x", r"(?i)k+[^\x00-\x7f]+x", "[^é]+é+x", r"\w+[日月]+x"])
+def test_sets_that_may_share_something_beyond_ascii_are_counted_as_such(pattern: str) -> None:
+    assert 0 < longest_safe_text(pattern) < 1000
