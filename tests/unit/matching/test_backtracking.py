@@ -60,6 +60,6 @@ def test_sets_that_are_each_others_opposites_share_nothing_beyond_ascii_either(p
     assert 4000 < longest_safe_text(pattern) < 10_000
 
 
-@pytest.mark.parametrize("pattern", [r"\S+[^a]+x", r"(?a:\w)+(?:\W)*(?a:\W)+x", r"(?i)k+[^\x00-\x7f]+x", "[^é]+é+x", r"\w+[日月]+x"])
+@pytest.mark.parametrize("pattern", [r"\S+[^a]+x", r"\W*(?a:\W)+x", r"(?i)k+[^\x00-\x7f]+x", "[^é]+é+x", r"\w+[日月]+x"])
 def test_sets_that_may_share_something_beyond_ascii_are_counted_as_such(pattern: str) -> None:
     assert 0 < longest_safe_text(pattern) < 1000
