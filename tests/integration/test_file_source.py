@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,45 @@ def test_double_star_finds_directories_at_any_depth(tmp_path: Path) -> None:
         append(tmp_path / "a" / "b" / "app.log", "deep")
 
         assert sorted(followed.read()) == ["deep", "top"]
+
+
+def test_double_star_at_the_end_means_all_files_at_any_depth(tmp_path: Path) -> None:
+    with FollowedLog(tmp_path / "d" / "**") as followed:
+        (tmp_path / "d" / "a" / "b").mkdir(parents=True)
+        for name in ("d/top", "d/a/b/deep", "beside"):
+            append(tmp_path / name, name)
+
+        assert sorted(followed.read()) == ["d/a/b/deep", "d/top"]
+
+
+def test_directory_that_a_glob_finds_is_passed_over_without_a_word(tmp_path: Path) -> None:
+    for name in ("folder", "app.log.1", "b.log"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    append(tmp_path / "app.log", "old")
+    with capture_logs() as told, FollowedLog([tmp_path / "*", tmp_path / "app.log"]) as followed:
+        followed.read_after(10)
+        append(tmp_path / "app.log", "new")
+
+        assert (followed.read(), told) == (["new"], [])
+
+
+def test_glob_that_finds_nothing_but_directories_finds_no_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with capture_logs() as told, FollowedLog(tmp_path / "*"):
+        pass
+
+    assert [(entry["path"], entry["reason"]) for entry in told] == [(f"{tmp_path}/*", "no file matches")]
+
+
+def test_file_that_takes_the_place_of_a_directory_that_a_glob_found_is_read(tmp_path: Path) -> None:
+    (tmp_path / "app.log").mkdir()
+    with FollowedLog(tmp_path / "*") as followed:
+        followed.read()
+        (tmp_path / "app.log").rmdir()
+        append(tmp_path / "app.log", "a file at last")
+
+        assert followed.read() == ["a file at last"]
 
 
 def test_compressed_files_are_no_logs_even_if_the_glob_matches(tmp_path: Path) -> None:
@@ -1543,13 +1582,25 @@ def test_log_that_is_away_for_a_moment_is_not_complained_about(log: Path) -> Non
         assert told == []
 
 
-def test_what_is_no_file_is_complained_about_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [[], ["b.log"]])
+def test_directory_that_is_named_is_complained_about_once_with_the_mend(tmp_path: Path, beside: Sequence[str]) -> None:
     (tmp_path / "app.log").mkdir()
-    with capture_logs() as told, FollowedLog(tmp_path / "app.log") as followed:
+    for name in beside:
+        append(tmp_path / name, name)
+    with capture_logs() as told, FollowedLog([tmp_path / name for name in ("app.log", *beside)]) as followed:
         for _ in range(3):
             followed.read_after(10)
 
-        assert [(entry["event"], entry["reason"].endswith("no regular file")) for entry in told] == [("log_lost", True)]
+        mend = f"a directory; {tmp_path}/app.log/* names the files in it"
+        assert [(entry["event"], entry["reason"]) for entry in told] == [("log_lost", mend)]
+
+
+def test_pipe_is_complained_about_once_whatever_names_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "app.log")
+    with capture_logs() as told, FollowedLog([tmp_path / "app.log", tmp_path / "*"]) as followed:
+        followed.read_after(10)
+
+    assert [(entry["path"], entry["reason"]) for entry in told] == [(f"{tmp_path}/app.log", "a pipe, and no file")]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give up reading rights for a moment")

@@ -598,6 +598,13 @@ def test_end_of_a_log_is_shown_to_people_as_text(log: Path, encoding: str) -> No
     assert all(line in lines for text in some for line in text.split("\n")[:-1])
 
 
+def test_end_of_a_log_that_a_double_star_finds_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "app.log").write_bytes(b"deep\n")
+
+    assert read_tail(f"{tmp_path}/**", 100) == ("app.log", "deep\n")
+
+
 # What is very long, or very much
 
 

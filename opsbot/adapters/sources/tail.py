@@ -14,7 +14,7 @@ def read_tail(pattern: str, limit_bytes: int, encoding: str = "utf-8") -> tuple[
         OSError: it cannot be read.
     """
     # Not Path.glob: the pattern may be absolute, and may have a wildcard in any part.
-    files = [path for path in map(Path, glob(pattern)) if path.is_file()]  # noqa: PTH207
+    files = [path for path in map(Path, glob(pattern, recursive=True)) if path.is_file()]  # noqa: PTH207
     if not files:
         raise FileNotFoundError(pattern)
     newest = max(files, key=lambda path: path.stat().st_mtime)

@@ -15,6 +15,8 @@ _MOST = 65_536
 _QUIETLY = getattr(os, "O_NOATIME", 0)
 """Without it each read after a write makes the file system note when: half of what a read costs. Only for one's own files."""
 
+_KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+
 
 class NotAFileError(OSError):
     """What stands at the path is a directory, a pipe, a socket or a device."""
@@ -40,16 +42,25 @@ def open_file(path: str) -> int:
         OSError: it is missing, forbidden, or no regular file (NotAFileError).
     """
     # Looked at before it is opened as well: opening a pipe would wake the program at its other end.
-    if not stat.S_ISREG(status_of(path).st_mode):
-        raise NotAFileError(f"{path} is no regular file")
+    _refuse_others(path, status_of(path).st_mode)
     try:
         fd = os.open(path, _FLAGS | _QUIETLY)
     except PermissionError:
         fd = os.open(path, _FLAGS)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        _refuse_others(path, os.fstat(fd).st_mode)
+    except NotAFileError:
         os.close(fd)
-        raise NotAFileError(f"{path} is no regular file")
+        raise
     return fd
+
+
+def _refuse_others(path: str, mode: int) -> None:
+    """Refuse what is no regular file."""
+    if stat.S_ISDIR(mode):
+        raise NotAFileError(f"a directory; {path}/* names the files in it")
+    if not stat.S_ISREG(mode):
+        raise NotAFileError(f"a {_KINDS.get(stat.S_IFMT(mode), 'device')}, and no file")
 
 
 def open_same(path: str, identity: Identity) -> int | None:

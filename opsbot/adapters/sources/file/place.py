@@ -1,15 +1,16 @@
 """Which files a path or a glob means, and which names are rotations of which log."""
 
 # Strings and not Path objects: every sweep handles all paths, and there may be ten thousand.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH118, PTH119, PTH120, PTH122, PTH207
+# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH118, PTH119, PTH120, PTH122
 
 import fnmatch
-import glob
 import os
 import re
-from collections import deque
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+
+from opsbot.adapters.sources.file.directory import at_any_depth, children
 
 _DATE = r"(?:\d{4}[-_.]?\d\d[-_.]?\d\d(?:[-_.T]?\d\d(?:[-_.:]?\d\d){0,2})?|\d{10,19})"  # or seconds since 1970
 _ROTATED = (
@@ -45,6 +46,7 @@ class Entry:
     seen: tuple[int, int] | None = None
     identity: Identity = (0, 0)
     is_link: bool = False
+    is_directory: bool = False
 
 
 @dataclass(slots=True)
@@ -104,9 +106,10 @@ def rotation_number(path: str) -> int:
 
 
 class Place:
-    """A path or a glob pattern (`*`, `?`, `[…]`, and `**` for directories at any depth).
+    """A path or a glob pattern (`*`, `?`, `[…]`, and `**` for directories at any depth; at the end, for all files in them).
 
-    With `only`, of what the pattern names just the files of these names belong here, and their rotations.
+    Directories that a pattern finds are passed over; one that is named belongs here, so that somebody is told. With `only`, of
+    what the pattern names just the files of these names belong here, and their rotations.
     """
 
     def __init__(self, pattern: str, only: Collection[str] = ()) -> None:
@@ -115,6 +118,8 @@ class Place:
         self._only = only
         self.is_glob = has_wildcard(self.pattern)
         self._directories, self._file = os.path.split(self.pattern)
+        if self._file == "**":
+            self._directories, self._file = self.pattern, "*"
         self._matches: Callable[[str], object] = self._file.__eq__
         if self.is_glob:
             self._matches = re.compile(fnmatch.translate(self._file)).match
@@ -226,7 +231,7 @@ class Place:
             return []
         found = [fixed]
         for part in self._directories[len(fixed) :].strip("/").split("/"):
-            found = _at_any_depth(found) if part == "**" else _children(found, part)
+            found = at_any_depth(found) if part == "**" else children(found, part)
             listing.watched.update(os.path.realpath(path) for path in found)
         return found
 
@@ -243,8 +248,11 @@ class Place:
         except OSError:
             return
         listing.homes[directory] = home
-        listing.entries += entries
+        is_named = self._only or not self.is_glob
         for entry in entries:
+            if entry.is_directory and not (is_named and entry.is_matched):
+                continue
+            listing.entries.append(entry)
             # Events come with the name of what a link points to, and from the directory that is in.
             if entry.is_link and os.path.isdir(target_directory := os.path.dirname(entry.real)):
                 listing.watched.add(target_directory)
@@ -266,35 +274,11 @@ def _entry(item: os.DirEntry[str], found: tuple[str, bool], home: Identity, pref
     return entry
 
 
-def _children(directories: Iterable[str], part: str) -> list[str]:
-    """Give the directories below these that one part of a pattern names; "": these themselves."""
-    found = (path for above in directories for path in glob.glob(os.path.join(glob.escape(above), part, "")))
-    return list(dict.fromkeys(path.rstrip("/") or "/" for path in found))
-
-
-def _at_any_depth(directories: Iterable[str]) -> list[str]:
-    """Give these and all below them, each once: links may lead in circles. Where there are several ways, not by a link."""
-    found: dict[Identity, str] = {}
-    waiting = deque(directories)
-    while waiting:
-        path = waiting.popleft()
-        try:
-            status = os.stat(path)
-            if found.setdefault((status.st_dev, status.st_ino), path) is not path:
-                continue
-            with os.scandir(path) as items:
-                below = [item for item in items if not item.name.startswith(".") and item.is_dir()]
-        except OSError:
-            continue
-        waiting.extend(item.path for item in below if item.is_symlink())
-        waiting.extendleft(item.path for item in below if not item.is_symlink())
-    return list(found.values())
-
-
 def _look_at(entry: Entry) -> None:
     try:
         status = os.stat(entry.path)
     except OSError:
         return  # it is just being renamed, or a link to nothing
     entry.identity = (status.st_dev, status.st_ino)
+    entry.is_directory = stat.S_ISDIR(status.st_mode)
     entry.seen = (status.st_size, status.st_mtime_ns)
