@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.sources.file.descriptor import raise_limit
 from opsbot.adapters.sources.file.places import place_of
@@ -18,6 +20,8 @@ from opsbot.core.change import Change
 from opsbot.core.log import Batch, Checkpoint, Multiline, Rule, RuleFigures, Scan, SourceFigures
 from opsbot.core.ports import Matcher
 from opsbot.core.store import Store
+
+_log = structlog.get_logger(__name__)
 
 SOURCE = "tail"
 """The key of all positions: they belong to files, whatever pattern names those today."""
@@ -50,6 +54,11 @@ class Plan:
     def goes_on(self) -> bool:
         """Whether there will be a next time, which begins where this one ends."""
         return self.state_dir is not None or self.positions is not None
+
+    @property
+    def skips_all(self) -> bool:
+        """Whether a first run finds nothing: it ends where it begins."""
+        return self.state_dir is not None and not self.follows and self.read_from == "end"
 
 
 @dataclass(slots=True)
@@ -119,12 +128,12 @@ def _lock(state_dir: Path | None) -> AbstractContextManager[object]:
 async def _read(plan: Plan, matcher: Matcher, take: Take, listen: Listen) -> SourceFigures:
     async with AsyncExitStack() as stack:
         store = await _open_store(plan.state_dir, stack)
-        positions = await store.checkpoints(SOURCE) if store else plan.positions or ()
+        positions = _concerning(plan.patterns, await store.checkpoints(SOURCE) if store else plan.positions or ())
         source = FileSource(
             SOURCE,
             plan.patterns,
             matcher,
-            _concerning(plan.patterns, positions),
+            positions,
             clock=SystemClock(),
             read_from=plan.read_from,
             until="stopped" if plan.follows else "last_line" if plan.goes_on else "end",
@@ -133,6 +142,8 @@ async def _read(plan: Plan, matcher: Matcher, take: Take, listen: Listen) -> Sou
             refused=await asyncio.to_thread(_own_files, plan.state_dir),  # the store has made its files by now
         )
         async with source, asyncio.timeout(None) as limit:
+            if plan.skips_all and not positions and source.figures().files:
+                _log.info("log_begun")
 
             def end() -> None:
                 source.finish()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opsbot.cli.tail_input import MAGIC, check_patterns, multiline_of, plain_patterns, read_positions
+from opsbot.cli.tail_input import MAGIC, TailCommand, check_patterns, multiline_of, plain_patterns, read_positions
 from opsbot.cli.tail_output import (
     STDOUT,
     Complaints,
@@ -36,7 +36,7 @@ ENCODINGS = ("utf-8", "gb18030", "utf-16")
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 
 
-@click.command(short_help="Follow logs and print the records that match.")
+@click.command(cls=TailCommand, short_help="Follow logs and print the records that match.")
 @click.argument("patterns", metavar="PATTERN…", nargs=-1)
 @click.option("-e", "expressions", metavar="REGEX", multiple=True, help="Print what matches this regular expression (Python's).")
 @click.option(

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,34 @@ from opsbot.core.log import Checkpoint, Multiline
 MODES = {"none": None, "python": Multiline(kind="python"), "java": Multiline(kind="java")}
 MAGIC = re.compile(r"[*?[]")
 
+_FOLLOWS = "it follows by name, through rotation, unless --no-follow is given; leave it out"
+_BEGINS = "it begins at the end of a file, or at its beginning with --from-start; leave it out"
+_OF_TAIL = {
+    **dict.fromkeys(("-F", "--follow", "--retry"), _FOLLOWS),
+    **dict.fromkeys(("-n", "--lines", "-c", "--bytes", *(f"-{digit}" for digit in range(10))), _BEGINS),
+}
+_PRINTED_BY = {".gz": "zcat", ".xz": "xzcat", ".bz2": "bzcat", ".zst": "zstdcat", ".lz4": "lz4cat", ".zip": "unzip -p"}
+
+
+class TailCommand(click.Command):
+    """A command that answers the options of other programs' tail with what to write instead."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Command.parse_args`."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as exc:
+            if exc.option_name not in _OF_TAIL:
+                raise
+            raise click.UsageError(f"{exc.option_name}: {_OF_TAIL[exc.option_name]}", ctx) from exc
+
 
 def check_patterns(patterns: Sequence[str], rule_files: Sequence[Path]) -> None:
     """Refuse what somebody writes who thinks of tail or grep, with the words that are meant."""
-    if not patterns and rule_files:
-        meant = f"opsbot tail {rule_files[0]}"
-        raise click.UsageError(f"no PATTERN is left: -f names a file of rules. To follow a log: {meant}, without an option")
+    if rule_files and (not patterns or str(rule_files[0]).startswith("-")):
+        meant = patterns[-1] if patterns else rule_files[0]
+        what = f"{rule_files[0]} is none" if patterns else "no PATTERN is left"
+        raise click.UsageError(f"-f names a file of rules, and {what}. To follow a log: opsbot tail {meant}, without an option")
     if not patterns:
         raise click.UsageError("no PATTERN: which log, as in opsbot tail app.log")
     if "-" in patterns:
@@ -35,11 +58,18 @@ def plain_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
     absolute = [_absolute(pattern) for pattern in patterns]
     for path in absolute:
         if path.endswith(COMPRESSED):
-            complain(f"{path}: compressed; left out")
+            complain(f"{path}: compressed, and left out; to read it: {_reading(path)}")
     plain = tuple(path for path in absolute if not path.endswith(COMPRESSED))
     if not plain:
-        raise click.UsageError("there is nothing to read but compressed files; zcat reads them")
+        raise click.UsageError("there is nothing to read but compressed files")
     return plain
+
+
+def _reading(path: str) -> str:
+    """Say how a compressed file, or those that a glob means, can be read."""
+    program = next(program for suffix, program in _PRINTED_BY.items() if path.endswith(suffix))
+    name = path if MAGIC.search(path) else shlex.quote(path)
+    return f"{program} {name} > old.log, then opsbot tail --no-follow old.log"
 
 
 def _absolute(pattern: str) -> str:

@@ -16,6 +16,7 @@ INFO = 20
 
 _WORDS = {
     "log_lost": "{path}: {reason}",
+    "log_begun": "positions are kept from now on; for what is there already, begin a new --state with --from-start",
     "log_back": "{path}: can be read now",
     "watching_failed": "the system does not wake us ({reason}); files are looked at every {poll_s} s",
     "watching_again": "the system wakes us again",

@@ -161,6 +161,19 @@ async def test_file_that_is_named_twice_is_read_once_and_rotations_among_the_nam
     assert (status, lines) == (0, [f"{log}: old", f"{log}: new"])
 
 
+async def test_directories_that_a_glob_finds_are_passed_over(log: Path) -> None:
+    append(log, "one")
+    (log.parent / "folder").mkdir()
+
+    assert await run("logs/*", "--no-follow", cwd=log.parents[1]) == (0, ["logs/app.log: one"], "")
+
+
+async def test_directory_that_is_named_is_refused_with_the_mend(log: Path) -> None:
+    complaint = f"opsbot tail: {log.parent}: a directory; {log.parent}/* names the files in it\n"
+
+    assert await run(log.parent, "--no-follow") == (2, [], complaint)
+
+
 async def test_file_whose_name_looks_like_a_pattern_is_found(tmp_path: Path) -> None:
     append(tmp_path / "a[1].log", "one")
 
@@ -172,7 +185,9 @@ async def test_compressed_rotations_that_a_shell_names_are_left_out_and_that_is_
     compressed = log.with_name("app.log.2.gz")
     compressed.touch()
 
-    assert await run(log, compressed, "--no-follow") == (0, ["one"], f"opsbot tail: {compressed}: compressed; left out\n")
+    mend = f"zcat {compressed} > old.log, then opsbot tail --no-follow old.log"
+    complaint = f"opsbot tail: {compressed}: compressed, and left out; to read it: {mend}\n"
+    assert await run(log, compressed, "--no-follow") == (0, ["one"], complaint)
 
 
 async def test_file_that_is_not_there_is_an_error_and_the_others_are_read(log: Path) -> None:
@@ -233,6 +248,19 @@ def test_contradictions_and_nonsense_are_refused(options: Sequence[str]) -> None
         (["-f", "app.log"], "To follow a log: opsbot tail app.log, without an option"),
         ([], "opsbot tail app.log"),
         (["-"], "stdin cannot be read"),
+        (["-F", "app.log"], "-F: it follows by name, through rotation, unless --no-follow is given; leave it out"),
+        (["--follow", "app.log"], "leave it out"),
+        (["--follow=name", "app.log"], "leave it out"),
+        (["-F", "-n", "0", "app.log"], "leave it out"),
+        (["-n", "10", "app.log"], "-n: it begins at the end of a file, or at its beginning with --from-start"),
+        (["-n10", "app.log"], "--from-start"),
+        (["-10", "app.log"], "--from-start"),
+        (["--lines=10", "app.log"], "--from-start"),
+        (["-c", "10", "app.log"], "--from-start"),
+        (["-f", "-n", "10", "app.log"], "To follow a log: opsbot tail app.log, without an option"),
+        (["app.log.1.gz"], "app.log.1.gz > old.log, then opsbot tail --no-follow old.log"),
+        (["a b.xz"], "xzcat '"),
+        (["logs/*.gz"], "logs/*.gz > old.log"),
     ],
 )
 def test_what_is_meant_for_another_tail_is_answered_with_what_to_write_instead(arguments: Sequence[str], mend: str) -> None:
@@ -469,6 +497,24 @@ async def test_kill_loses_nothing_and_repeats_with_equal_keys(log: Path, tmp_pat
 
     assert {each["key"]: each["line"] for each in found}.keys() == {each["key"] for each in found}
     assert sorted({each["key"]: int(each["line"]) for each in found}.values()) == list(range(20_000))
+
+
+async def test_first_run_that_only_keeps_the_positions_says_how_to_see_what_is_there(log: Path, tmp_path: Path) -> None:
+    options = (log, "--no-follow", "--state", tmp_path / "state")
+    append(log, "old")
+    first = await run(*options)
+    append(log, "new")
+    second = await run(*options)
+
+    hint = "opsbot tail: positions are kept from now on; for what is there already, begin a new --state with --from-start\n"
+    assert (first, second) == ((1, [], hint), (0, ["new"], ""))
+
+
+async def test_first_run_without_a_file_says_only_that(log: Path, tmp_path: Path) -> None:
+    log.unlink()
+    status, lines, complaints = await run(log, "--no-follow", "--state", tmp_path / "state")
+
+    assert (status, lines, complaints) == (2, [], f"opsbot tail: {log}: missing\n")
 
 
 async def test_two_runs_do_not_share_a_state(log: Path, tmp_path: Path) -> None:
