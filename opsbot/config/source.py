@@ -9,6 +9,7 @@ from opsbot.config.document import Document
 from opsbot.config.refusal import refusal
 from opsbot.config.scalar import ResolvedPath
 from opsbot.config.settings import Settings
+from opsbot.core.invocation import invocation
 from opsbot.core.log import Multiline
 
 ONE_OF_TWO = "path: the path of a log or a glob, or command: [PROGRAM, ARGUMENT…]"
@@ -81,9 +82,19 @@ class SourceSettings(Settings):
             raise refusal("has neither path nor command", ONE_OF_TWO)
         if self.command is not None and "read_from" in self.model_fields_set:
             raise refusal("has read_from, which counts for files only", "--from-start in the command, if it is opsbot's tail")
-        if self.command is not None and self.encoding == "utf-16":
-            raise refusal("has encoding: utf-16, which is read from files only", "utf-8 or gb18030; iconv in the command")
+        if self.command is not None:
+            self._check_records_of(self.command)
         return self
+
+    def _check_records_of(self, command: Argv) -> None:
+        given = [key for key in ("multiline", "encoding") if key in self.model_fields_set]
+        if given and invocation(command).is_protocol:
+            raise refusal(
+                f"has {' and '.join(given)}, but the tail --json in the command makes the records",
+                f"{' and '.join(f'--{key}' for key in given)} in the command",
+            )
+        if self.encoding == "utf-16":
+            raise refusal("has encoding: utf-16, which is read from files only", "utf-8 or gb18030; iconv in the command")
 
     def records(self) -> Multiline | None:
         """Say how lines become records; None: each line is one."""

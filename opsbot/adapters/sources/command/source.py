@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import structlog
 
-from opsbot.adapters.sources.command.argv import invocation
+from opsbot.core.invocation import invocation
 from opsbot.adapters.sources.command.plain import Plain
 from opsbot.adapters.sources.command.remote import Remote
 from opsbot.adapters.sources.command.wire import positions_line

@@ -2,7 +2,7 @@
 
 import pytest
 
-from opsbot.adapters.sources.command.argv import invocation
+from opsbot.core.invocation import invocation
 
 TABLE = {
     "the words stand alone": (["ssh", "bob", "opsbot", "tail", "--json", "a.log"], "ssh bob opsbot tail --json --resume a.log"),
