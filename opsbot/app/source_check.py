@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from glob import glob
@@ -10,7 +9,8 @@ from pathlib import Path
 
 from opsbot.adapters.matching.cpu import lacks
 from opsbot.adapters.sources.file.mount import silent
-from opsbot.adapters.stores.sqlite.glance import offsets_in
+from opsbot.adapters.stores.sqlite.glance import checkpoints_in
+from opsbot.app.command_check import command_finding
 from opsbot.app.matching import matcher_for
 from opsbot.app.own_file import Identity, own_files
 from opsbot.app.scenes import Cast
@@ -18,7 +18,7 @@ from opsbot.config.model import Configuration
 from opsbot.config.source import SourceSettings
 from opsbot.core.errors import StateError
 from opsbot.core.finding import Finding, Level
-from opsbot.core.log import RuleFigures
+from opsbot.core.log import Checkpoint, RuleFigures
 from opsbot.core.size import in_words
 from opsbot.pipeline.watch import Listener, listeners_of
 
@@ -29,18 +29,18 @@ Offsets = Mapping[Identity, int]
 def source_findings(configuration: Configuration, cast: Cast) -> Iterator[Finding]:
     """Look at each source, and at what its rules cost. Blocking."""
     database = configuration.state_dir / "opsbot.db"
-    offsets: Mapping[str, Offsets] | None = None
+    known: Mapping[str, Sequence[Checkpoint]] | None = None
     try:
-        offsets = offsets_in(database) if database.exists() else None
+        known = checkpoints_in(database) if database.exists() else None
     except StateError as exc:
         yield Finding("state.database", Level.FAIL, str(exc))
     own = own_files(configuration, _streams_of_the_daemon(configuration.state_dir))
     has_rules = False
     for name, settings in configuration.sources.items():
         if settings.path is not None:
-            yield _source(name, settings.path, None if offsets is None else offsets.get(name, {}), own)
+            yield _source(name, settings.path, None if known is None else _offsets(known.get(name, ())), own)
         elif settings.command is not None:
-            yield _command(name, settings.command[0])
+            yield command_finding(name, settings.command, (known or {}).get(name, ()))
         listeners = listeners_of(tuple(cast.scenes.values()), name)
         has_rules |= bool(listeners)
         yield from _rules(name, settings, listeners)
@@ -78,12 +78,8 @@ def _source(name: str, path: Path, offsets: Offsets | None, own: Collection[Iden
     return Finding(check, Level.OK, "; ".join(said))
 
 
-def _command(name: str, program: str) -> Finding:
-    check = f"source.{name}"
-    found = shutil.which(program)
-    if found is None:
-        return Finding(check, Level.FAIL, f"{program} is not installed, or may not be run", "install it, or put it on the PATH")
-    return Finding(check, Level.OK, f"{found}; run the command by hand: it must print, and ask for nothing")
+def _offsets(checkpoints: Sequence[Checkpoint]) -> Offsets:
+    return {(each.device, each.inode): each.offset for each in checkpoints}
 
 
 def _progress(sizes: Mapping[Identity, int], offsets: Offsets | None) -> str:

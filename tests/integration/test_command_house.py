@@ -187,4 +187,4 @@ async def test_doctor_finds_the_program_of_a_command(tmp_path: Path) -> None:
 async def test_doctor_misses_the_program_of_a_command(tmp_path: Path) -> None:
     finding = await finding_about_bob(await configuration(tmp_path, "[opsbot-no-such-program, s3cret]"))
 
-    assert (finding.level, finding.text) == (Level.FAIL, "opsbot-no-such-program is not installed, or may not be run")
+    assert (finding.level, finding.text) == (Level.FAIL, "opsbot-no-such-program is not installed")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from opsbot.adapters.stores.sqlite import SqliteStore
-from opsbot.adapters.stores.sqlite.glance import offsets_in
+from opsbot.adapters.stores.sqlite.glance import checkpoints_in
 from opsbot.app import source_check
 from opsbot.app.preparation import prepare
 from opsbot.app.source_check import source_findings
@@ -21,7 +22,7 @@ from opsbot.config.load import load
 from opsbot.core.change import Change
 from opsbot.core.errors import StateError
 from opsbot.core.finding import Level
-from opsbot.core.log import Checkpoint, Rule, RuleFigures
+from opsbot.core.log import UNNAMED, Checkpoint, Rule, RuleFigures
 
 CONFIG = """
 name: alice
@@ -102,8 +103,8 @@ async def test_file_without_a_checkpoint_has_not_been_begun(folder: Path) -> Non
 LOOK = """
 import sys
 from pathlib import Path
-from opsbot.adapters.stores.sqlite.glance import offsets_in
-print(list(offsets_in(Path(sys.argv[1]))["app"].values()))
+from opsbot.adapters.stores.sqlite.glance import checkpoints_in
+print([each.offset for each in checkpoints_in(Path(sys.argv[1]))["app"]])
 """
 
 
@@ -165,7 +166,8 @@ def test_database_of_the_first_version_can_be_looked_at(tmp_path: Path) -> None:
         db.execute("INSERT INTO checkpoint VALUES ('app', 1, 2, '/a.log', 3, '')")
         db.commit()
 
-    assert offsets_in(tmp_path / "opsbot.db") == {"app": {(1, 2): 3}}
+    expected = Checkpoint(source="app", path="/a.log", device=1, inode=2, offset=3, generation=UNNAMED)
+    assert checkpoints_in(tmp_path / "opsbot.db") == {"app": [expected]}
 
 
 def test_damaged_database_is_a_failure_with_the_mend(folder: Path) -> None:
@@ -181,7 +183,7 @@ def test_something_that_is_no_state_is_a_state_error(tmp_path: Path) -> None:
     (tmp_path / "opsbot.db").write_bytes(b"x" * 5000)
 
     with pytest.raises(StateError):
-        offsets_in(tmp_path / "opsbot.db")
+        checkpoints_in(tmp_path / "opsbot.db")
 
 
 # --- what else matters of a source
@@ -228,6 +230,56 @@ def test_log_that_is_not_there_yet_is_a_warning(folder: Path) -> None:
         (folder / "logs" / f"{name}.log").unlink()
 
     assert found(folder)["source.app"][0] is Level.WARN
+
+
+# --- commands
+
+
+def with_command(folder: Path, command: str) -> str:
+    """Give what is said of the source when it is a command."""
+    (folder / "config.yaml").write_text(CONFIG.replace("path: logs/*.log", f"command: {command}"))
+    return found(folder)["source.app"][1]
+
+
+HINT = "run the command by hand: it must print, and ask for nothing"
+PROTOCOL = "opsbot's tail --json: goes on where it was, nothing is lost while it is away"
+
+
+def test_command_that_prints_lines_loses_what_nobody_hears(folder: Path) -> None:
+    plain = "plain lines: what is printed while it is not running, or nobody listens, is lost"
+
+    assert with_command(folder, "[sh, -c, x]") == f"ok   source.app: {shutil.which('sh')}; {plain}; {HINT}"
+
+
+def test_command_that_is_opsbots_tail_goes_on(folder: Path) -> None:
+    said = with_command(folder, "[sh, -c, opsbot tail --json /a.log]")
+
+    assert said == f"ok   source.app: {shutil.which('sh')}; {PROTOCOL}; never read yet; {HINT}"
+
+
+def test_command_that_keeps_its_own_state_says_what_may_be_lost(folder: Path) -> None:
+    said = with_command(folder, "[sh, -c, opsbot tail --json --state x /a.log]")
+
+    assert "with --state: it remembers by itself; what is on its way when the connection breaks is lost;" in said
+
+
+async def test_last_positions_of_a_command_are_shown_without_starting_it(folder: Path) -> None:
+    ends = Checkpoint(source="app", path="/b.log.1.gz", device=7, inode=9, offset=12345, generation="consumed")
+    async with SqliteStore(folder / "state" / "opsbot.db") as store:
+        paths = [Checkpoint(source="app", path=f"/{name}.log", device=7, inode=ord(name), offset=ord(name)) for name in "gfedcba"]
+        await store.commit(Change(checkpoints=(*paths, ends)))
+    said = await asyncio.to_thread(with_command, folder, f"[sh, -c, 'touch {folder}/started; opsbot tail --json']")
+
+    shown = ", ".join(f"/{name}.log to byte {ord(name)}" for name in "abcde")
+    assert f"{PROTOCOL}; read {shown} and 2 more; {HINT}" in said
+    assert not await asyncio.to_thread((folder / "started").exists)
+
+
+def test_program_that_may_not_be_run_is_a_failure_with_the_mend(folder: Path) -> None:
+    program = folder / "program"
+    program.write_text("x")
+
+    assert with_command(folder, f"[{program}]") == f"fail source.app: {program} may not be run by this user; chmod +x {program}"
 
 
 # --- rules

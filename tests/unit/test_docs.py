@@ -333,11 +333,21 @@ def test_every_setting_of_a_shipped_operation_is_described(name: str) -> None:
     assert rows_below(name) == {one.name for one in fields(operation)}
 
 
+CHECKING = [code for file in (ROOT / "opsbot" / "app").glob("*.py") if "Finding(" in (code := file.read_text("utf-8"))]
+NAME_OF_A_CHECK = re.compile(r'(?:Finding\(\s*|check\b.*? = )f?"([a-z0-9_.{}]+)"')
+
+
+def test_all_modules_with_checks_are_read() -> None:
+    names = {name for code in CHECKING for name in NAME_OF_A_CHECK.findall(code)}
+
+    assert {"clock", "matching.engine", "state.database", "source.{name}", "rules.{source}.slow"} <= names
+    assert len(CHECKING) >= 3
+
+
 @pytest.mark.parametrize("readme", READMES, ids=lambda file: file.name)
 def test_the_readme_names_every_check_of_the_doctor(readme: Path) -> None:
-    code = (ROOT / "opsbot" / "app" / "doctor.py").read_text("utf-8")
-    in_code = {re.sub(r"{\w+}", "*", one) for one in re.findall(r'(?:Finding\(\s*|check = )f?"([a-z0-9_.{}]+)"', code)}
+    in_code = {re.sub(r"{\w+}", "*", one) for code in CHECKING for one in NAME_OF_A_CHECK.findall(code)}
     section = re.findall(r"^\| (`[a-z0-9_.]+[^|]*) \|", readme.read_text("utf-8"), re.MULTILINE)
-    named = {one for cell in section for one in re.findall(r"`([a-z0-9_]+(?:\.\w+)?)`", cell)}
+    named = {one for cell in section for one in re.findall(r"`([a-z0-9_]+(?:\.\w+)*)`", cell)}
 
     assert [one for one in sorted(in_code) if not any(fnmatch(name, one) for name in named)] == []

@@ -189,8 +189,10 @@ BAD = {
         "4: sources.b: has multiline, but the tail --json in the command makes the records; --multiline in the command"
     ],
     PAGE + "sources: {b: {command: [opsbot, tail, --json, a], encoding: utf-16, multiline: {start: x}}}\n": [
-        "4: sources.b: has multiline and encoding, but the tail --json in the command makes the records;"
-        " --multiline and --encoding in the command"
+        (
+            "4: sources.b: has multiline and encoding, but the tail --json in the command makes the records; "
+            "--multiline and --encoding in the command"
+        )
     ],
     PAGE + "sources: {b: {command: ssh}}\n": ["4: sources.b.command: must be a list, not text; [ONE, TWO]"],
     PAGE + "sources: {b: {command: []}}\n": ["4: sources.b.command: names no program; [PROGRAM, ARGUMENT…]"],

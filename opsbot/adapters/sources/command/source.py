@@ -10,11 +10,11 @@ from typing import Protocol, Self
 
 import structlog
 
-from opsbot.core.invocation import invocation
 from opsbot.adapters.sources.command.plain import Plain
 from opsbot.adapters.sources.command.remote import Remote
 from opsbot.adapters.sources.command.wire import positions_line
 from opsbot.core.errors import CommandError, SourceUnavailableError
+from opsbot.core.invocation import invocation
 from opsbot.core.log import Batch, Checkpoint, SourceFigures
 from opsbot.core.ports import Clock, Matcher, Pipe, Runner
 

@@ -1,34 +1,47 @@
 """A look into the database from outside, while a daemon may be at work on it: nothing is locked, made or changed."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from opsbot.adapters.stores.sqlite.fault import as_state_error
 from opsbot.adapters.stores.sqlite.rows import TWO_64, from_text
+from opsbot.core.log import UNNAMED, Checkpoint
 
-Identity = tuple[int, int]
 
-
-def offsets_in(path: Path) -> Mapping[str, Mapping[Identity, int]]:
-    """Give, per source, how far its files were consumed (bytes by device and inode), as of the last commit. Blocking.
+def checkpoints_in(path: Path) -> Mapping[str, Sequence[Checkpoint]]:
+    """Give, per source, how far its files were consumed, as of the last commit; without markers. Blocking.
 
     Raises:
         StateError: the file is damaged, or cannot be read.
     """
-    found: dict[str, dict[Identity, int]] = {}
+    found: dict[str, list[Checkpoint]] = {}
     try:
         with closing(sqlite3.connect(_address(path), uri=True)) as db:
-            for source, device, inode, position in db.execute("SELECT source, device, inode, position FROM checkpoint"):
-                found.setdefault(from_text(source), {})[device % TWO_64, inode % TWO_64] = position
+            db.row_factory = sqlite3.Row
+            for row in db.execute("SELECT * FROM checkpoint ORDER BY path"):
+                checkpoint = _checkpoint(row)
+                found.setdefault(checkpoint.source, []).append(checkpoint)
     except sqlite3.Error as exc:
         error = as_state_error(exc, path)
         if error is None:
             raise
         raise error from exc
     return found
+
+
+def _checkpoint(row: sqlite3.Row) -> Checkpoint:
+    """Read a row of any version of the schema: the first one had no generations."""
+    return Checkpoint(
+        source=from_text(row["source"]),
+        path=from_text(row["path"]),
+        device=row["device"] % TWO_64,
+        inode=row["inode"] % TWO_64,
+        offset=row["position"],
+        generation=from_text(row["generation"]) if "generation" in row.keys() else UNNAMED,  # noqa: SIM118 a row is no mapping
+    )
 
 
 def _address(path: Path) -> str:
