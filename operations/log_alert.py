@@ -31,6 +31,16 @@ class LogAlert(Operation):
     patterns: Annotated[tuple[Pattern, ...], Field(min_length=1)]
     severity: Severity = Severity.IMPORTANT
 
+    def __post_init__(self) -> None:
+        """Verify the patterns.
+
+        Raises:
+            ValueError: one is empty; the text says the mend.
+        """
+        if "" in self.patterns:
+            place = self.patterns.index("")
+            raise ValueError(f"patterns[{place}] is empty, and would find every record; '.' if that is meant")
+
     def rules(self) -> Iterable[Rule]:
         """See what matches one of the patterns."""
         return [Rule(pattern) for pattern in self.patterns]

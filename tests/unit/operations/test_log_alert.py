@@ -28,6 +28,11 @@ async def test_record_that_matches_several_patterns_is_told_once(harness: Harnes
     assert len(await bot.reads("ERROR disk full")) == 1
 
 
+def test_empty_pattern_is_refused_with_the_mend() -> None:
+    with pytest.raises(ValidationError, match=r"patterns\[1\] is empty, and would find every record; '\.' if that is meant"):
+        LogAlert(patterns=("ERROR", ""))
+
+
 async def test_long_record_is_cut(harness: Harness) -> None:
     bot = harness(LogAlert(patterns=("ERROR",)), scene="e")
 
