@@ -108,7 +108,12 @@ class House:
         self.parts = Parts(clock)
         self._opening = {name: asyncio.Event() for name, source in configuration.sources.items() if source.path is not None}
         self.parts.listen(self._note_source)
-        self.insight = Insight(configuration.name, self.parts.all, configuration.language)
+        self.insight = Insight(
+            configuration.name,
+            self.parts.all,
+            configuration.language,
+            kinds={name: source.kind for name, source in configuration.sources.items()},
+        )
         surroundings = Surroundings(configuration, access, clock, qr, self.insight)
         self.links = tuple(link_of(name, surroundings) for name in configuration.channels)
         self.insight.links = self.links

@@ -16,11 +16,15 @@ from opsbot.pipeline.watch import Watch
 
 @dataclass(slots=True)
 class Insight:
-    """A view of the running daemon for the page, the `status` command, `/healthz` and `/metrics`."""
+    """A view of the running daemon for the page, the `status` command, `/healthz` and `/metrics`.
+
+    `kinds` says what each source is.
+    """
 
     name: str
     parts: Callable[[], Sequence[Part]]
     language: Language = "en"
+    kinds: Mapping[str, str] = field(default_factory=dict)
     links: Sequence[Link] = ()
     watches: Mapping[str, Watch] = field(default_factory=dict)
     ready: bool = False
@@ -42,7 +46,7 @@ class Insight:
             ready=self.ready,
             word=self._word(parts),
             channels=tuple(_shown(part, self._kind_of(part.name)) for part in parts if part.kind == "channel"),
-            sources=tuple(_shown(part, "file") for part in parts if part.kind == "source"),
+            sources=tuple(_shown(part, self.kinds.get(part.name, part.kind)) for part in parts if part.kind == "source"),
             login={link.name: link.scan_payload for link in self.links if link.scan_payload},
         )
 

@@ -74,6 +74,11 @@ class SourceSettings(Settings):
         _Word | _Start, Discriminator(lambda value: "(mapping)" if isinstance(value, dict | Settings) else "(word)")
     ] = "none"
 
+    @property
+    def kind(self) -> str:
+        """Say what it is, in one word for people."""
+        return "file" if self.command is None else "command"
+
     @model_validator(mode="after")
     def _check_origin(self) -> Self:
         if self.path is not None and self.command is not None:

@@ -155,6 +155,13 @@ async def test_end_of_a_log_that_is_elsewhere_cannot_be_shown(tmp_path: Path, la
             await house._tail("bob", 1000)  # noqa: SLF001 - what ctx.log_tail calls
 
 
+async def test_command_is_shown_as_one(tmp_path: Path) -> None:
+    async with a_house(await configuration(tmp_path, "[sleep, '60']")) as house:
+        house.parts.set("source", "bob", PartState.RUNNING)
+
+        assert [source.kind for source in house.insight.snapshot().sources] == ["command"]
+
+
 @pytest.mark.parametrize(("name", "value"), [("SSH_AUTH_SOCK", "/tmp/agent"), ("OPSBOT_PAIR_KEY", "")])
 async def test_command_of_a_source_gets_the_agent_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -98,6 +98,13 @@ async def shown_while(source: OneBatch, watch: Watch, **options: Any) -> OneBatc
     return source
 
 
+def test_source_is_shown_as_what_it_is() -> None:
+    parts = [Part(name, "source", PartState.RUNNING, NOON) for name in ("app", "bob")]
+    insight = Insight("alice", lambda: parts, kinds={"app": "file", "bob": "command"})
+
+    assert [part.kind for part in insight.snapshot().sources] == ["file", "command"]
+
+
 def labels(**more: str) -> tuple[tuple[str, str], ...]:
     return (("bot", "alice"), ("source", "log"), *more.items())
 
