@@ -15,6 +15,7 @@ from pathlib import Path
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.stores.sqlite import SqliteStore
+from opsbot.app.line_number import LineNumbers
 from opsbot.app.matching import matcher_for
 from opsbot.app.scenes import access_of, cast_of, owner_route
 from opsbot.app.stand_in import NoPicture, NoRunner, PatientClock, SimulatedClock
@@ -51,7 +52,7 @@ CAPABILITIES = Capabilities(text_limit_chars=100_000, file_limit_bytes=100_000_0
 class Said:
     """One thing that would have been said, or done.
 
-    `cause` says what led to it: the place and the text of a record, or a timer. `to` are those who would have been told,
+    `cause` says what led to it: the file, the line and the text of a record, or a timer. `to` are those who would have been told,
     `fallback` those who come next when none of them can be reached; both are empty for a program that would have been run.
     """
 
@@ -119,22 +120,26 @@ class Replay:
             encoding=self._source.encoding,
         )
         count = 0
-        async with source:
-            async for batch in source.batches():
-                await self._hooks.commit(await self._watch.change_from(replace(batch, records=(), checkpoints=(), forgotten=())))
-                for record in batch.records:
-                    count += 1
-                    await self._play(replace(record, path=shown_path), batch)
+        with await asyncio.to_thread(path.open, "rb") as file:
+            lines = LineNumbers(file, self._source.encoding)
+            async with source:
+                async for batch in source.batches():
+                    empty = replace(batch, records=(), checkpoints=(), forgotten=())
+                    await self._hooks.commit(await self._watch.change_from(empty))
+                    numbers = await asyncio.to_thread(lines.at, [record.offset for record in batch.records])
+                    for record, number in zip(batch.records, numbers, strict=True):
+                        await self._play(replace(record, path=shown_path), number, batch)
+                    count += len(batch.records)
         await self._pass(self._clock.at + LOOK_AHEAD)
         return count
 
-    async def _play(self, record: Record, batch: Batch) -> None:
+    async def _play(self, record: Record, line: int, batch: Batch) -> None:
         signed = signed_at(record.text)
         if signed is not None and verify(record.text, self._pair_key, signed):
             await self._pass(signed)
         else:
             await self._pass(self._clock.at + TICK)
-        self._cause = self._redactor.mask(f"{record.path}:{record.offset}: {record.text}")
+        self._cause = self._redactor.mask(f"{record.path}:{line}: {record.text}")
         found = replace(batch, records=(record,), checkpoints=(), forgotten=(), gaps=(), disabled=(), observed_at=self._clock.at)
         async with self._hooks.turn:
             await self._hooks.commit(await self._watch.change_from(found))

@@ -92,7 +92,7 @@ def test_each_message_stands_below_its_record_with_those_who_would_be_told(confi
     append(log, "INFO fine", "ERROR 磁盘", "INFO fine")
 
     assert said(config, "errors", log) == [
-        f"{log}:10: ERROR 磁盘",
+        f"{log}:2: ERROR 磁盘",
         "    important to room:OPS@page; if nobody is reached: archy@phone",
         "      [bob] ERROR 磁盘",
         "records found by the rules of errors: 1; messages: 1",
@@ -103,7 +103,35 @@ def test_compressed_log_is_replayed_too(config: Path, log: Path) -> None:
     compressed = log.with_name("old.log.1.gz")
     compressed.write_bytes(gzip.compress(b"INFO fine\nERROR half"))
 
-    assert said(config, "errors", compressed)[0] == f"{compressed}:10: ERROR half"
+    assert said(config, "errors", compressed)[0] == f"{compressed}:2: ERROR half"
+
+
+def causes(config: Path, log: Path) -> list[str]:
+    return [line.removeprefix(f"{log}:") for line in said(config, "errors", log) if line.startswith(str(log))]
+
+
+def test_record_of_several_lines_stands_at_its_first_line(config: Path, log: Path) -> None:
+    config.write_text(CONFIG.replace("bob.log}", "bob.log, multiline: python}"))
+    trace = ["Traceback (most recent call last):", "  File x", "ERROR: y"]
+    append(log, "fine", "", "go", *trace, "fine", "fine", *trace)
+
+    found = [line for line in causes(config, log) if line[0].isdigit()]
+
+    assert found == ["3: go", "8: fine"]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_lines_of_utf_16_are_counted_as_such(config: Path, log: Path, codec: str) -> None:
+    config.write_text(CONFIG.replace("bob.log}", "bob.log, encoding: utf-16}"))
+    log.write_bytes("\ufeff\u0a0a\n\u000d\u0a00一\nERROR\nERROR".encode(codec))
+
+    assert causes(config, log) == ["3: ERROR", "4: ERROR"]
+
+
+def test_lines_are_counted_over_many_batches(config: Path, log: Path) -> None:
+    append(log, *(f"{'ERROR' if number % 10 == 0 else 'x' * 3000} {number}" for number in range(1, 2001)))
+
+    assert causes(config, log) == [f"{number}: ERROR {number}" for number in range(10, 2001, 10)]
 
 
 def test_nothing_is_written_but_what_is_printed(config: Path, log: Path, tmp_path: Path) -> None:
@@ -161,7 +189,7 @@ def test_program_is_shown_and_cannot_be_started_and_a_bug_is_what_the_owners_wou
         "      no answer: uptime is not run: this is a replay",
     ]
     assert lines[4:7] == [
-        f"{log}:0: something is wrong",
+        f"{log}:1: something is wrong",
         "    urgent to archy@page",
         "      Scene starts: on_log failed with a bug (ZeroDivisionError); the host's log has it.",
     ]

@@ -37,6 +37,10 @@ class Encoding:
             found = raw.rfind(self.newline, start, found + 1)
         return found + self.unit_bytes if found >= 0 else -1
 
+    def count_newlines(self, raw: bytes) -> int:
+        """Say how many newlines there are in whole units."""
+        return raw.count(self.newline) if self.unit_bytes == 1 else self.decode(raw).count("\n")
+
     def after_line_before_hole(self, raw: bytes | bytearray, start: int, stop: int) -> int:
         """Give the place behind the first newline that a NUL follows, -1 if there is none; a unit begins at `start`."""
         # Looking for one byte first is ten times faster than for two; UTF-16 is full of it.
