@@ -59,6 +59,8 @@ def _streams_of_the_daemon(state_dir: Path) -> tuple[str, ...]:
 
 def _source(name: str, path: Path, offsets: Offsets | None, own: Collection[Identity]) -> Finding:
     check = f"source.{name}"
+    if path.is_dir():
+        return Finding(check, Level.FAIL, f"{path} is a directory", f"path: {path}/*")
     matched = [one for one in map(Path, glob(str(path), recursive=True)) if one.is_file()]  # noqa: PTH207 - a wildcard may be in any part
     files = {(status.st_dev, status.st_ino): (one, status.st_size) for one in matched for status in [one.stat()]}
     left_out = [str(files.pop(identity)[0]) for identity in sorted(own & files.keys())]

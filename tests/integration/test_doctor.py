@@ -232,6 +232,12 @@ def test_log_that_is_not_there_yet_is_a_warning(folder: Path) -> None:
     assert found(folder)["source.app"][0] is Level.WARN
 
 
+def test_path_that_is_a_directory_is_a_failure_with_the_mend(folder: Path) -> None:
+    (folder / "config.yaml").write_text(CONFIG.replace("logs/*.log", "logs"))
+
+    assert found(folder)["source.app"] == (Level.FAIL, f"fail source.app: {folder}/logs is a directory; path: {folder}/logs/*")
+
+
 # --- commands
 
 
