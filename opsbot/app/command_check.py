@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
+from opsbot.adapters.sources.file.acquaintance import is_note
 from opsbot.adapters.sources.file.shelf import is_end
 from opsbot.core.finding import Finding, Level
 from opsbot.core.invocation import invocation
@@ -25,7 +26,7 @@ def command_finding(name: str, argv: Sequence[str], checkpoints: Sequence[Checkp
         if there is not None:
             return Finding(check, Level.FAIL, f"{there} may not be run by this user", f"chmod +x {there}")
         return Finding(check, Level.FAIL, f"{program} is not installed", "install it, or put it on the PATH")
-    said = [found, *_what_comes(argv, [each for each in checkpoints if not is_end(each)])]
+    said = [found, *_what_comes(argv, [each for each in checkpoints if not is_end(each) and not is_note(each)])]
     return Finding(check, Level.OK, "; ".join(said), "run the command by hand: it must print, and ask for nothing")
 
 

@@ -67,7 +67,8 @@ class WebServer:
             await web.TCPSite(runner, self._host, self._port).start()
         except OSError as exc:
             await runner.cleanup()
-            mend = _MENDS.get(exc.errno or 0, "choose another address in `listen`")
+            # From Python 3.12.4 on asyncio passes over addresses that are not there, and gives no number when none is left.
+            mend = _MENDS.get(exc.errno or errno.EADDRNOTAVAIL, "choose another address in `listen`")
             raise StateError(f"cannot listen on {self._host}:{self._port}: {mend}") from exc
         self._runner = runner
         self._port = int(runner.addresses[0][1])

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Mapping
 
+from opsbot.adapters.sources.file.acquaintance import Acquaintance
 from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.descriptor import NotAFileError
@@ -52,12 +53,13 @@ class Ledger:
         self.shelf = Shelf(task.source, task.checkpoints, place, parcel)
         self._unshelved: set[str] = set()
         self._complaints = complaints
+        self._acquaintance = Acquaintance(task.source, task.checkpoints)
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
         self._room = 0
         self._known_logs = {family for each in task.checkpoints if (family := place.certain_family(each.path))}
         self._unreadable_at_start: set[Identity] = set()
-        self._is_started = False
+        self._is_started = self._is_acquainted = False
 
     def reconcile(self) -> None:
         """Compare with the file system."""
@@ -83,6 +85,10 @@ class Ledger:
         if self._resumption.is_open and not self.lacks_descriptors:
             live = {each.path: each for each in self.files.values() if each.is_live}
             self._resumption.settle(listing, live, met)
+        if not self._is_acquainted and not self.lacks_descriptors:
+            self._is_acquainted = True
+            for note in self._acquaintance.notes({*self.place.wildcards, *listing.absent}):
+                self.parcel.keep(note)
         self._is_started = True
 
     def mark(self, tracked: Tracked) -> None:
@@ -257,7 +263,8 @@ class Ledger:
 
     def _begin(self, tracked: Tracked) -> None:
         """Start a file that no checkpoint speaks of: a new one from its beginning, an old one as configured."""
-        was_there = not self._is_started or tracked.identity in self._unreadable_at_start
+        appeared = self._is_started or self._acquaintance.knows(tracked.named_by)
+        was_there = not appeared or tracked.identity in self._unreadable_at_start
         from_beginning = tracked.is_matched and self.task.read_from == "beginning"
         if was_there and not from_beginning and not self._resumption.knows(tracked.family):
             tracked.move_to_end(self.task.tuning.max_line_bytes)

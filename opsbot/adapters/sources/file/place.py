@@ -35,13 +35,15 @@ class Entry:
 
     `family` is the log it belongs to: its own path, or for a rotated file the path it had before. `is_matched` says that the
     pattern names it; a rotated file may belong to a place without that. `real` is the path that events about it carry, `home`
-    its directory. `seen` are its size and time of change (ns), None when nothing could be seen there.
+    its directory. `named_by` is the pattern, or the path where one was given. `seen` are its size and time of change (ns), None
+    when nothing could be seen there.
     """
 
     path: str
     family: str
     is_matched: bool
     real: str
+    named_by: str = ""
     home: Identity | None = None
     seen: tuple[int, int] | None = None
     identity: Identity = (0, 0)
@@ -128,6 +130,11 @@ class Place:
         self._has_wild_directories = bool(_MAGIC.search(self._directories))
         self._real_fixed = self._directories
         self._names: dict[str, tuple[str, bool] | None] = {}
+
+    @property
+    def wildcards(self) -> Collection[str]:
+        """The pattern, if it is one."""
+        return (self.pattern,) if self.is_glob and not self._only else ()
 
     def concerns_directory(self, real_path: str) -> bool:
         """Say whether it matters here that a directory appears or vanishes."""
@@ -250,6 +257,7 @@ class Place:
         listing.homes[directory] = home
         is_named = self._only or not self.is_glob
         for entry in entries:
+            entry.named_by = entry.family if self._only else self.pattern
             if entry.is_directory and not (is_named and entry.is_matched):
                 continue
             listing.entries.append(entry)

@@ -1,7 +1,7 @@
 """Several paths and patterns as one place, so that one reader with one watch serves them all."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from opsbot.adapters.sources.file.place import Entry, Listing, Place, directory_of, has_wildcard, name_of
 
@@ -32,6 +32,11 @@ class Places:
         self._named = {directory: Place(f"{directory.rstrip('/')}/*", names) for directory, names in named.items()}
         self._all = (*self._named.values(), *self._wild)
         self._names: dict[str, tuple[str, bool] | None] = {}
+
+    @property
+    def wildcards(self) -> Collection[str]:
+        """The patterns among them."""
+        return [place.pattern for place in self._wild]
 
     def concerns_directory(self, real_path: str) -> bool:
         """Say whether it matters here that a directory appears or vanishes."""

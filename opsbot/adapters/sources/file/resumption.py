@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
+from opsbot.adapters.sources.file.acquaintance import is_note
 from opsbot.adapters.sources.file.archive import Archive
 from opsbot.adapters.sources.file.cursor import Cursor
 from opsbot.adapters.sources.file.generation import after, is_complete
@@ -30,7 +31,7 @@ class Resumption:
         self._open: dict[Identity, Checkpoint] = {
             (each.device, each.inode): each if each.generation != UNNAMED else replace(each, generation="")
             for each in checkpoints
-            if not is_end(each)
+            if not is_end(each) and not is_note(each)
         }
         self._families = {place.any_family(each.path) for each in checkpoints}
         self._by_trait: dict[int | str, list[Identity]] = {}

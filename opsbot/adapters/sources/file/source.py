@@ -26,8 +26,9 @@ class FileSource:
     """Follows the files behind one path or glob pattern.
 
     A file that has a checkpoint goes on from there; one that is there when the source is entered is read from its end or its
-    beginning; one that appears later is read from its beginning. Rotated files are read to their end under whatever name they
-    have. Entering returns when all files are open: every line that is written from then on is seen.
+    beginning; one that appears later, or between two readings of the same pattern, is read from its beginning. Rotated
+    files are read to their end under whatever name they have. Entering returns when all files are open: every line that is
+    written from then on is seen.
 
     Args:
         name: the source's key in the configuration.

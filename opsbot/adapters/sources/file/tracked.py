@@ -30,7 +30,7 @@ class Tracked:
     cursor, these or an unfinished line. A closed file has no open record.
     """
 
-    # fmt: off - named here because there may be ten thousand of them: without, each takes a kilobyte more
+    # There may be ten thousand of them: without this, each takes a kilobyte more.
     __slots__ = (
         "_ahead",
         "_before_open",
@@ -54,6 +54,7 @@ class Tracked:
         "is_reborn",
         "is_settled",
         "missing_since_s",
+        "named_by",
         "open_record",
         "open_until_s",
         "original",
@@ -65,7 +66,6 @@ class Tracked:
         "shown",
         "trail",
     )
-    # fmt: on
 
     is_archive = False
     damage = ""
@@ -79,6 +79,7 @@ class Tracked:
         self.family = entry.family
         self.shown = entry.path
         self.is_matched = entry.is_matched
+        self.named_by = entry.named_by
         self.is_found = True
         self.is_claimed = self.is_checked = self.is_drained = self.is_settled = self.is_reborn = False
         self.original: Tracked | None = None
