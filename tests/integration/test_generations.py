@@ -12,11 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.adapters.sources.file import archive, generation
+from opsbot.adapters.sources.file.descriptor import NotAFileError
+from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.stores.sqlite.store import SqliteStore
 from opsbot.core.log import Batch, Checkpoint, Rule
-from tests.integration.followed_log import FollowedLog, append, open_files
+from tests.integration.followed_log import FollowedLog, StoppedClock, append, open_files
 
 LINES = [f"2026-11-20 10:00:{number:02} line {number}" for number in range(60)]
 LONG_WAIT_S = 31.0
@@ -575,6 +580,92 @@ def test_what_can_be_read_of_a_damaged_rotation_is_read_and_the_rest_is_a_gap(lo
         assert [gap.reason.split(":")[0] for gap in again.gaps] == ["cannot be decompressed to its end"]
 
 
+class HalfCompressed:
+    """A rotation that is written bit by bit; what is compressed is gone from the directory (`mv app.log /tmp && gzip -c`)."""
+
+    def __init__(self, log: Path, suffix: str, clock: StoppedClock) -> None:
+        self.path, self._clock = log.with_name(f"app.log.1{suffix}"), clock
+        self.content = COMPRESSORS[suffix](log.read_bytes())
+        log.unlink()
+
+    def write(self, share: float) -> None:
+        self.path.write_bytes(self.content[: int(share * len(self.content))])
+        os.utime(self.path, (0, self._clock.now().timestamp()))
+
+
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+@pytest.mark.parametrize("count", [10, 1990])
+def test_rotation_that_is_being_compressed_at_a_restart_is_waited_for_and_read_once(log: Path, suffix: str, count: int) -> None:
+    lines = [f"{number} {os.urandom(50).hex()}" for number in range(2000)]
+    with FollowedLog(log) as followed:
+        append(log, *lines[:count])
+        followed.read()
+    append(log, *lines[count:])
+    clock = StoppedClock()
+    rotation = HalfCompressed(log, suffix, clock)
+    rotation.write(0.0)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved, clock=clock) as again:
+        early = []
+        for share in (0.3, 0.6, 0.9, 0.9):
+            rotation.write(share)
+            early += again.read_after(5.0)
+        rotation.write(1.0)
+        os.utime(rotation.path, (0, 0))
+
+        assert (early, again.read(), again.gaps) == ([], [*lines[count:], "live"], [])
+        assert [each for each in keys(followed.batches, again.batches).values() if len(each) > 1] == []
+    with FollowedLog(log, checkpoints=again.saved, clock=clock) as third:
+        assert (third.read(), third.gaps) == ([], [])
+
+
+def test_reader_that_is_restarted_while_it_waits_for_a_compression_waits_on(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *LINES)
+        followed.read()
+    append(log, "rotated")
+    rotation = HalfCompressed(log, ".gz", followed.clock)
+    rotation.write(0.5)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved) as second:
+        early = second.read()
+        rotation.write(0.7)
+    with FollowedLog(log, checkpoints=second.saved) as third:
+        early += third.read()
+        rotation.write(1.0)
+        lines = third.read() + third.read()
+
+        assert (early, lines, second.gaps + third.gaps) == ([], ["rotated", "live"], [])
+
+
+def test_log_whose_compression_was_broken_off_waits_no_longer_than_half_a_minute(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read")
+        followed.read()
+    append(log, *(f"{number} {os.urandom(50).hex()}" for number in range(2000)))
+    rotation = HalfCompressed(log, ".gz", followed.clock)
+    rotation.write(0.5)
+    append(log, "live")
+    with capture_logs() as said, FollowedLog(log, checkpoints=followed.saved) as again:
+        early = again.read_after(29.0)
+        lines = again.read_after(2.0)
+
+        assert (early, lines[0].split()[0], lines[-1], len(again.gaps)) == ([], "0", "live", 1)
+    assert [one["reason"] for one in said if one["event"] == "log_lost"] == ["is still being compressed; its log waits for it"]
+
+
+def test_other_logs_do_not_wait_for_a_compression(tmp_path: Path, log: Path) -> None:
+    with FollowedLog(tmp_path / "*.log") as followed:
+        append(log, *LINES)
+        append(tmp_path / "other.log", "one")
+        followed.read()
+    append(log, "rotated")
+    HalfCompressed(log, ".gz", followed.clock).write(0.5)
+    append(tmp_path / "other.log", "two")
+    with FollowedLog(tmp_path / "*.log", checkpoints=followed.saved) as again:
+        assert again.read() == ["two"]
+
+
 def test_rotation_that_is_too_large_when_decompressed_is_a_gap_that_says_so(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log, *LINES)
@@ -613,3 +704,47 @@ def test_decompressed_rotation_is_given_back_when_it_was_read(log: Path) -> None
         again.read()
 
         assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+
+
+async def all_of(source: FileSource) -> list[Batch]:
+    async with source, asyncio.timeout(10.0):
+        return [batch async for batch in source.batches()]
+
+
+def test_source_that_is_stopped_does_not_decompress_to_the_end(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FollowedLog(log) as followed:
+        append(log, "read")
+        followed.read()
+    append(log, "x" * 30_000_000)
+    rotate(log)
+    compress_rotated(log)
+    log.touch()
+    source = FileSource("app", str(log), RegexMatcher([EVERY_LINE]), followed.saved, clock=SystemClock())
+    written: list[int] = []
+
+    def write_and_finish(fd: int, chunk: bytes, size: int) -> int:
+        written.append(size)
+        source.finish()
+        return write(fd, chunk, size)
+
+    write = archive._write  # noqa: SLF001 it goes on as before
+    monkeypatch.setattr(archive, "_write", write_and_finish)
+    before = len(open_files())
+    batches = asyncio.run(all_of(source))
+
+    assert (len(written), batches, len(open_files())) == (1, [], before)
+
+
+def test_pipe_that_took_the_place_of_a_compressed_rotation_is_not_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "app.log.1.gz"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR)
+    try:
+        os.write(end, gzip.compress(b"not a line of ours\n"))
+        with pytest.raises(NotAFileError):
+            archive.unpack(str(pipe), 1000, lambda: True)
+        size = archive.unpacked_bytes(str(pipe))
+    finally:
+        os.close(end)
+
+    assert size is None

@@ -10,6 +10,7 @@ Who does what, from the outside in:
   truncation, `retirement` when to close.
 - `intake`: what is read becomes records. `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop.
   `standing`: the figures.
+- `archive`: a compressed rotation; `shelf` knows which of them were read, `unfinished` which are still being written.
 - `tracked`: one open file: reads whole lines from a verified position; `short_way` does, when there is nothing to it.
   `descriptor` opens it, `block` is what a read gives, `encoding` knows how lines stand in bytes, `open_record` how long a record
   of several lines is waited for.

@@ -16,6 +16,7 @@ from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.shelf import Shelf
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import Tracked
+from opsbot.adapters.sources.file.unfinished import Unfinished
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _LOOKS = 100
@@ -51,9 +52,11 @@ class Ledger:
         self.reopened = 0
         self.look_s = 0.0
         self.shelf = Shelf(task.source, task.checkpoints, place, parcel)
-        self._unshelved: set[str] = set()
         self._complaints = complaints
         self._acquaintance = Acquaintance(task.source, task.checkpoints)
+        self._unfinished = Unfinished(task, complaints)
+        self._shelved: set[str] = set()
+        self._waiting: set[str] = set()
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
         self._room = 0
@@ -68,10 +71,12 @@ class Ledger:
         self._newcomers = {}
         self._room = self.task.tuning.most_open_files() - sum(1 for each in self.files.values() if each.fd is not None)
         self.shelf.refresh()
+        self._waiting = {family for family in self._waiting if self._unfinished.holds_up(self.shelf.since(family))}
         for _ in range(_LOOKS):
             before = len(self._newcomers)
             began_at_s = self.task.clock.monotonic_s()
             listing = self.place.look()
+            self._find_shelves(listing)
             met = self._look_through(listing)
             self.look_s = self.task.clock.monotonic_s() - began_at_s
             if len(self._newcomers) == before or self.lacks_descriptors:
@@ -81,15 +86,20 @@ class Ledger:
         self.watched = listing.watched
         self.absent = listing.absent
         self._miss(met, listing)
-        self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)), listing)
+        self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)))
         if self._resumption.is_open and not self.lacks_descriptors:
             live = {each.path: each for each in self.files.values() if each.is_live}
-            self._resumption.settle(listing, live, met)
+            self._resumption.settle(listing, live, met, self._waiting)
         if not self._is_acquainted and not self.lacks_descriptors:
             self._is_acquainted = True
             for note in self._acquaintance.notes({*self.place.wildcards, *listing.absent}):
                 self.parcel.keep(note)
         self._is_started = True
+
+    def close(self) -> None:
+        """Close all files, those too that a stop kept from being admitted."""
+        for tracked in (*self.files.values(), *self._newcomers.values()):
+            tracked.close()
 
     def mark(self, tracked: Tracked) -> None:
         """Note that a file may have something new."""
@@ -135,7 +145,7 @@ class Ledger:
         self.by_real_path = {}
         met: set[Identity] = set()
         for entry in listing.entries:
-            if entry.seen is not None and entry.identity in met:
+            if entry.family in self._waiting or (entry.seen is not None and entry.identity in met):
                 continue
             if entry.seen is not None and entry.identity in self.task.refused:
                 self._complaints.lost(entry.path, "opsbot writes this file itself: it is not read")
@@ -234,28 +244,37 @@ class Ledger:
 
     def archive(self, entry: Entry) -> Archive:
         """Make a compressed rotation readable."""
-        return Archive(entry, self.task.tuning.archive_bytes, self.task.encoding)
+        return Archive(entry, self.task.tuning.archive_bytes, self.task.encoding, self.task.goes_on)
 
-    def _admit_all(self, newcomers: list[Tracked], listing: Listing) -> None:
+    def _admit_all(self, newcomers: list[Tracked]) -> None:
         self._known_logs |= {each.path for each in newcomers if each.is_live}
         claimed = {each for each in newcomers if self._resumption.claim(each)}
         for tracked in newcomers:
             if not self._resumption.adopt(tracked, self._newcomers) and tracked not in claimed:
                 self._begin(tracked)
-        for archive in self._unshelve(listing, {each.family: each for each in newcomers if each.is_live}):
+        for archive in self._unshelve({each.family: each for each in newcomers if each.is_live}):
             self.admit(archive)
         for tracked in newcomers:
             tracked.is_checked = tracked.is_checked or (tracked.is_claimed and tracked.is_live)
             self.admit(tracked)
 
-    def _unshelve(self, listing: Listing, live: Mapping[str, Tracked]) -> list[Archive]:
-        """See, once, what is to be read of the compressed rotations in each directory."""
-        directories = listing.homes.keys() - self._unshelved
-        if not directories:
+    def _find_shelves(self, listing: Listing) -> None:
+        """Find the logs that have compressed rotations into which nobody has looked.
+
+        A log that is just being compressed is not met until that is done: only then it is known what of it was read.
+        """
+        logs = self.shelf.new_logs(listing.homes)
+        self._shelved |= logs
+        known = {family for family in logs if self._resumption.knows(family)}
+        self._waiting |= {family for family in known if self._unfinished.holds_up(self.shelf.since(family))}
+
+    def _unshelve(self, live: Mapping[str, Tracked]) -> list[Archive]:
+        """See, once, what is to be read of the compressed rotations of each log."""
+        logs = sorted(self._shelved - self._waiting)
+        if not logs:
             return []
-        self._unshelved |= directories
+        self._shelved &= self._waiting
         checkpoints = self._resumption.by_log()
-        logs = [family for directory in directories for family in self.shelf.logs(directory)]
         unread = [
             self._resumption.unshelve(self.shelf, each, live.get(each), checkpoints.get(each, []), self.archive) for each in logs
         ]

@@ -67,8 +67,7 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         """Close all files."""
-        for tracked in self._ledger.files.values():
-            tracked.close()
+        self._ledger.close()
 
     @property
     def directories(self) -> set[str]:

@@ -156,13 +156,18 @@ class Resumption:
                 found[entry.identity] = archive
         return found
 
-    def settle(self, listing: Listing, live: dict[str, Tracked], present: set[Identity]) -> None:
-        """Give up the checkpoints whose files would have been met by now, and say what is missing."""
+    def settle(self, listing: Listing, live: dict[str, Tracked], present: set[Identity], waiting: Collection[str]) -> None:
+        """Give up the checkpoints whose files would have been met by now, and say what is missing.
+
+        `waiting` are the logs that nobody looked at yet.
+        """
         unreadable = {each.identity for each in listing.entries} - present
         for identity, checkpoint in list(self._open.items()):
             if identity in unreadable:
                 continue  # it is there, under whatever name, and will be met once it may be read
             family = self._place.any_family(checkpoint.path)
+            if family in waiting:
+                continue
             if family is not None and not self._is_hopeless(checkpoint, family, listing, live):
                 continue
             del self._open[identity]

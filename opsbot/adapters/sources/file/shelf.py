@@ -24,15 +24,18 @@ class Shelf:
         self._parcel = parcel
         self._ends = {family: each for each in checkpoints if is_end(each) and (family := place.any_family(each.path))}
         self._found: dict[str, dict[str, list[Entry]]] = {}
+        self._asked_for: set[str] = set()
         self._gone: dict[str, list[Identity]] = {}
 
     def refresh(self) -> None:
         """Look anew when asked next."""
         self._found.clear()
 
-    def logs(self, directory: str) -> Sequence[str]:
-        """Give the logs of a directory of which there are compressed rotations."""
-        return list(self._in(directory))
+    def new_logs(self, directories: Iterable[str]) -> set[str]:
+        """Give the logs of which there are compressed rotations, in those directories that were not asked for before."""
+        new = set(directories) - self._asked_for
+        self._asked_for |= new
+        return {family for directory in new for family in self._in(directory)}
 
     def of(self, family: str) -> Sequence[Entry]:
         """Give all compressed rotations of a log, the oldest first."""

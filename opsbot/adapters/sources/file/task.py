@@ -1,6 +1,6 @@
 """What a reader is told to do."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,10 @@ Until = Literal["stopped", "last_line", "end"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a reader shall read, and how: see FileSource for the meaning of each."""
+    """What a reader shall read, and how: see FileSource for the meaning of each.
+
+    `goes_on` is asked in the middle of what takes long; when it says no, the reader is left with StoppedError.
+    """
 
     source: str
     pattern: str | Sequence[str]
@@ -28,3 +31,4 @@ class Task:
     until: Until = "stopped"
     refused: Collection[Identity] = ()
     tuning: Tuning = field(default_factory=Tuning)
+    goes_on: Callable[[], bool] = lambda: True

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -40,7 +41,7 @@ class ReaderThread:
     ) -> None:
         """Prepare; nothing runs yet."""
         self.standing = Standing(task.clock)
-        self._task = task
+        self._task = replace(task, goes_on=lambda: not self._is_stopping)
         self._handover = handover
         self._bell = bell
         self._on_ready = on_ready
