@@ -20,6 +20,7 @@ from opsbot.adapters.stores.sqlite import SqliteStore
 from opsbot.app.channels import Surroundings, link_of
 from opsbot.app.insight import Insight
 from opsbot.app.outage import Alarm, Outage
+from opsbot.app.own_file import OwnFiles
 from opsbot.app.preparation import prepare
 from opsbot.app.scenes import Cast, access_of, owner_route
 from opsbot.app.sources import make_source
@@ -134,13 +135,14 @@ class House:
         self._schedule = Schedule(cast.scenes, self._hooks, store, clock, manners)
         self._daemon.committed = self._schedule.committed
         self._daemon.alerts = self._alert_lines
-        scenes = tuple(cast.scenes.values())
         self._watches = {
-            name: Watch(listeners_of(scenes, name), self._hooks, self._daemon, self._pair_key()) for name in configuration.sources
+            name: Watch(listeners_of(tuple(cast.scenes.values()), name), self._hooks, self._daemon, self._pair_key())
+            for name in configuration.sources
         }
         self.insight.watches = self._watches
         jobs = Jobs(group, self._hooks, clock, configuration.language, new_id=lambda: uuid4().hex[:8])
         self._obey = Obey(cast.scenes, access, store, self._hooks, self._daemon, jobs, Asks())
+        self._own = OwnFiles(configuration.state_dir, configuration.log.file)
         self._account_log = self._make_account_log()
         self._keeper = AccountKeeper(self._account_log, self._hooks, self._daemon, self.parts)
 
@@ -241,7 +243,8 @@ class House:
         watch = self._watches[name]
         rules = [listener.rule for listener in watch.listeners]
         checkpoints = await self._store.checkpoints(name)
-        async with await make_source(name, self.configuration, rules, checkpoints, self._daemon.runner, self._clock) as source:
+        runner, own = self._daemon.runner, self._own
+        async with await make_source(name, self.configuration, rules, checkpoints, runner, self._clock, own) as source:
             self.parts.set("source", name, PartState.RUNNING)
             await watch.follow(source, checkpoints, attempt.lives)
 
@@ -249,7 +252,8 @@ class House:
         settings = self.configuration.log
         if settings.file is None:
             return None
-        return AccountLogFile(settings.file, settings.format, name=self.configuration.name, pair_key=self._pair_key())
+        name, pair_key = self.configuration.name, self._pair_key()
+        return AccountLogFile(settings.file, settings.format, name=name, pair_key=pair_key, note=self._own.note)
 
     def _pair_key(self) -> str:
         pair_key = self.configuration.pair_key

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from opsbot.adapters.sources.file.mount import silent
 from opsbot.adapters.stores.sqlite.glance import checkpoints_in
 from opsbot.app.command_check import command_finding
 from opsbot.app.matching import matcher_for
-from opsbot.app.own_file import Identity, own_files
+from opsbot.app.own_file import Identity, OwnFiles
 from opsbot.app.scenes import Cast
 from opsbot.config.model import Configuration
 from opsbot.config.source import SourceSettings
@@ -34,7 +34,7 @@ def source_findings(configuration: Configuration, cast: Cast) -> Iterator[Findin
         known = checkpoints_in(database) if database.exists() else None
     except StateError as exc:
         yield Finding("state.database", Level.FAIL, str(exc))
-    own = own_files(configuration, _streams_of_the_daemon(configuration.state_dir))
+    own = OwnFiles(configuration.state_dir, configuration.log.file).look(_streams_of_the_daemon(configuration.state_dir))
     has_rules = False
     for name, settings in configuration.sources.items():
         if settings.path is not None:
@@ -57,13 +57,14 @@ def _streams_of_the_daemon(state_dir: Path) -> tuple[str, ...]:
     return f"/proc/{pid}/fd/1", f"/proc/{pid}/fd/2"
 
 
-def _source(name: str, path: Path, offsets: Offsets | None, own: Collection[Identity]) -> Finding:
+def _source(name: str, path: Path, offsets: Offsets | None, own: OwnFiles) -> Finding:
     check = f"source.{name}"
     if path.is_dir():
         return Finding(check, Level.FAIL, f"{path} is a directory", f"path: {path}/*")
     matched = [one for one in map(Path, glob(str(path), recursive=True)) if one.is_file()]  # noqa: PTH207 - a wildcard may be in any part
     files = {(status.st_dev, status.st_ino): (one, status.st_size) for one in matched for status in [one.stat()]}
-    left_out = [str(files.pop(identity)[0]) for identity in sorted(own & files.keys())]
+    ours = [identity for identity, (one, _) in files.items() if own.has(str(one.resolve()), identity)]
+    left_out = sorted(str(files.pop(identity)[0]) for identity in ours)
     if left_out and not files:
         return Finding(check, Level.WARN, f"{left_out[0]} is written by opsbot itself and never read", "is the path right?")
     if not files:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from opsbot.adapters.sources.command.source import CommandSource
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.app.matching import matcher_for
-from opsbot.app.own_file import own_files
+from opsbot.app.own_file import OwnFiles
 from opsbot.config.model import Configuration
 from opsbot.core.log import Checkpoint, Rule
 from opsbot.core.ports import Clock, Runner, Source
@@ -23,8 +23,9 @@ async def make_source(
     checkpoints: Sequence[Checkpoint],
     runner: Runner,
     clock: Clock,
+    own: OwnFiles,
 ) -> Source:
-    """Make the source of that name: for files, or for a command."""
+    """Make the source of that name: for files, or for a command; what is our `own` is never read."""
     settings = configuration.sources[name]
     multiline, encoding = settings.records(), settings.encoding
     cache_dir = configuration.state_dir / "rules"
@@ -42,5 +43,5 @@ async def make_source(
         multiline=multiline,
         encoding=encoding,
         clock=clock,
-        refused=await asyncio.to_thread(own_files, configuration),
+        is_own=(await asyncio.to_thread(own.look)).has,
     )

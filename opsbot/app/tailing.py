@@ -1,8 +1,6 @@
 """The daemon's engine as a tool: follows logs, remembers how far it came. What is done with the records is not decided here."""
 
 import asyncio
-import os
-import stat
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from opsbot.adapters.sources.file.places import place_of
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.sources.file.task import ReadFrom
 from opsbot.app.matching import matcher_for
+from opsbot.app.own_file import OwnFiles
 from opsbot.core.change import Change
 from opsbot.core.log import Batch, Checkpoint, Multiline, Rule, RuleFigures, Scan, SourceFigures
 from opsbot.core.ports import Matcher
@@ -139,7 +138,7 @@ async def _read(plan: Plan, matcher: Matcher, take: Take, listen: Listen) -> Sou
             until="stopped" if plan.follows else "last_line" if plan.goes_on else "end",
             multiline=plan.multiline,
             encoding=plan.encoding,
-            refused=await asyncio.to_thread(_own_files, plan.state_dir),  # the store has made its files by now
+            is_own=(await asyncio.to_thread(OwnFiles(plan.state_dir).look)).has,  # the store has made its files by now
         )
         async with source, asyncio.timeout(None) as limit:
             if plan.skips_all and not positions and source.figures().files:
@@ -174,14 +173,3 @@ def _concerning(patterns: Sequence[str], positions: Sequence[Checkpoint]) -> lis
     """Leave out what other patterns left behind: a source forgets what it cannot find."""
     place = place_of(patterns)
     return [position for position in positions if place.any_family(position.path) is not None]
-
-
-def _own_files(state_dir: Path | None) -> frozenset[tuple[int, int]]:
-    """Identify what we write ourselves: following it would feed us with our own words."""
-    statuses = [path.stat() for path in state_dir.rglob("*")] if state_dir else []
-    for fd in (1, 2):
-        try:
-            statuses.append(os.fstat(fd))
-        except OSError:
-            continue  # it is closed
-    return frozenset((status.st_dev, status.st_ino) for status in statuses if stat.S_ISREG(status.st_mode))

@@ -15,6 +15,7 @@ import pytest
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.process.runner import ProcessRunner
 from opsbot.app.house import House, open_house
+from opsbot.app.own_file import OwnFiles
 from opsbot.app.preparation import prepare
 from opsbot.app.source_check import source_findings
 from opsbot.app.sources import make_source
@@ -169,7 +170,7 @@ async def test_command_of_a_source_gets_the_agent_and_no_secret(
     monkeypatch.setenv(name, "/tmp/agent")
     chosen = await configuration(tmp_path, f"[sh, -c, 'echo $${name}; sleep 60']")
     rules = [Rule.every_line()]
-    async with await make_source("bob", chosen, rules, (), ProcessRunner(os.environ), SystemClock()) as source:
+    async with await make_source("bob", chosen, rules, (), ProcessRunner(os.environ), SystemClock(), OwnFiles()) as source:
         batch = await anext(source.batches())
 
     assert [record.text for record in batch.records] == [value]
@@ -179,7 +180,7 @@ async def test_traceback_that_a_command_prints_is_one_record(tmp_path: Path) -> 
     append(tmp_path, "Traceback (most recent call last):", "  at x", "KeyError: y")
     chosen = await configuration(tmp_path, f"[sh, -c, 'cat {tmp_path}/bob.log; sleep 60'], multiline: python")
     rules = [Rule("(?s)Trace.*Key")]
-    async with await make_source("bob", chosen, rules, (), ProcessRunner(os.environ), SystemClock()) as source:
+    async with await make_source("bob", chosen, rules, (), ProcessRunner(os.environ), SystemClock(), OwnFiles()) as source:
         batch = await anext(source.batches())
 
     assert [record.text for record in batch.records] == ["Traceback (most recent call last):\n  at x\nKeyError: y"]

@@ -1112,7 +1112,9 @@ def test_refused_file_is_never_read(tmp_path: Path) -> None:
     own = tmp_path / "opsbot.log"
     append(own, "mine")
     status = own.stat()
-    with FollowedLog(tmp_path / "*.log", read_from="beginning", refused={(status.st_dev, status.st_ino)}) as followed:
+    with FollowedLog(
+        tmp_path / "*.log", read_from="beginning", is_own=lambda _, identity: identity == (status.st_dev, status.st_ino)
+    ) as followed:
         append(tmp_path / "app.log", "theirs")
 
         assert followed.read() == ["theirs"]
@@ -1122,7 +1124,10 @@ def test_refused_file_is_complained_about_once(tmp_path: Path) -> None:
     own = tmp_path / "opsbot.log"
     append(own, "mine")
     status = own.stat()
-    with capture_logs() as said, FollowedLog(tmp_path / "*.log", refused={(status.st_dev, status.st_ino)}) as followed:
+    with (
+        capture_logs() as said,
+        FollowedLog(tmp_path / "*.log", is_own=lambda _, identity: identity == (status.st_dev, status.st_ino)) as followed,
+    ):
         followed.read()
         followed.read()
 

@@ -232,7 +232,7 @@ def test_files_that_take_over_an_inode_have_different_generations(scratch: str) 
 
 
 def test_file_on_a_file_system_without_handles_is_never_taken_for_another(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "_handle", lambda _: "")
+    monkeypatch.setattr(generation, "handle_of", lambda _: "")
     lives = []
     for _ in range(2):
         log.unlink()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +20,18 @@ class AccountLogFile:
     The file is opened for every record: records are rare, and a log manager may rename or truncate it at any time.
     """
 
-    def __init__(self, path: Path, log_format: Literal["starter", "json"], *, name: str, pair_key: str) -> None:
-        """Keep where and how to write; `pair_key` signs the records, "" leaves them unsigned."""
+    def __init__(
+        self, path: Path, log_format: Literal["starter", "json"], *, name: str, pair_key: str, note: Callable[[int], None]
+    ) -> None:
+        """Keep where and how to write; `pair_key` signs the records, "" leaves them unsigned.
+
+        `note` is called, in a thread, with the descriptor of each file before anything is written to it.
+        """
         self._path = path
         self._record = starter_record if log_format == "starter" else json_record
         self._name = name
         self._pair_key = pair_key
+        self._note = note
         self._last_ms = 0
 
     def prepare(self) -> None:
@@ -53,6 +60,7 @@ class AccountLogFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
         try:
+            self._note(descriptor)
             os.write(descriptor, line.encode("utf-8", "replace"))
         finally:
             os.close(descriptor)

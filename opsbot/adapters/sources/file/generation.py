@@ -14,11 +14,14 @@ import ctypes
 import os
 import secrets
 from hashlib import blake2b
+from pathlib import Path
 
 _HEAD_BYTES = 256
 _ORIGIN_DIGITS = 16
 _UNKNOWN = "0" * 8
 _AT_EMPTY_PATH = 0x1000
+_AT_FDCWD = -100
+_AT_SYMLINK_FOLLOW = 0x400
 _AT_HANDLE_FID = 0x200
 """Since Linux 6.5: a handle that only identifies, which more file systems have."""
 
@@ -38,7 +41,7 @@ def head_of(fd: int) -> bytes | None:
 
 def origin_of(fd: int, device: int, inode: int) -> str:
     """Name a new file; where the file system has no handles, by chance, so that no other file has the same name."""
-    return _digest(f"{device}:{inode}:{_handle(fd) or secrets.token_hex(8)}")
+    return _digest(f"{device}:{inode}:{handle_of(fd) or secrets.token_hex(8)}")
 
 
 def is_complete(generation: str) -> bool:
@@ -70,11 +73,13 @@ def _name_head(head: bytes) -> str:
     return blake2b(head, digest_size=4).hexdigest() if head else _UNKNOWN
 
 
-def _handle(fd: int) -> str:
+def handle_of(file: Path | int | str) -> str:
+    """Say what the kernel calls a file, by descriptor or by path: no other file ever gets that; "" where it does not tell."""
     call = getattr(ctypes.CDLL(None), "name_to_handle_at", None)
     handle, mount = _Handle(), ctypes.c_int()
-    for flags in (_AT_EMPTY_PATH, _AT_EMPTY_PATH | _AT_HANDLE_FID):
+    fd, path, flag = (file, b"", _AT_EMPTY_PATH) if isinstance(file, int) else (_AT_FDCWD, os.fsencode(file), _AT_SYMLINK_FOLLOW)
+    for flags in (flag, flag | _AT_HANDLE_FID):
         handle.size = 128
-        if call is not None and call(fd, b"", ctypes.byref(handle), ctypes.byref(mount), flags) == 0:
+        if call is not None and call(fd, path, ctypes.byref(handle), ctypes.byref(mount), flags) == 0:
             return bytes(handle.bytes[: handle.size]).hex()
     return ""

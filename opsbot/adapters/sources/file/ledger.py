@@ -147,7 +147,7 @@ class Ledger:
         for entry in listing.entries:
             if entry.family in self._waiting or (entry.seen is not None and entry.identity in met):
                 continue
-            if entry.seen is not None and entry.identity in self.task.refused:
+            if entry.seen is not None and entry.identity not in self.files and self.task.is_own(entry.real, entry.identity):
                 self._complaints.lost(entry.path, "opsbot writes this file itself: it is not read")
                 continue
             try:

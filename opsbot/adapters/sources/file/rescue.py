@@ -110,7 +110,7 @@ def _rescue_from_stranger(ledger: Ledger, tracked: Tracked, old: Cursor) -> bool
             copy = Tracked.open(Entry(path=path, family=tracked.family, is_matched=False, real=path), ledger.task.encoding)
         except OSError:
             continue
-        if copy.identity not in ledger.files and copy.identity not in ledger.task.refused and copy.holds(old):
+        if copy.identity not in ledger.files and copy.holds(old) and not ledger.task.is_own(path, copy.identity):
             copy.move_to(old)
             copy.generation = tracked.generation
             copy.is_found = False

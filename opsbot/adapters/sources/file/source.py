@@ -1,7 +1,7 @@
 """The `Source` port for log files."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -42,7 +42,8 @@ class FileSource:
         encoding: "utf-8", "gb18030" or "utf-16"; the matcher gets UTF-16 with the low byte first, and no byte order mark.
         until: when the stream ends: when it is left ("stopped"); or when each file that is there was read to its last whole line
             ("last_line"), or to its very end, an unfinished line included ("end"): a checkpoint then may stand inside of a line.
-        refused: (device, inode) of files that are never read: opsbot's own. Looked at again and again.
+        is_own: says by path (behind all links) and (device, inode) which files opsbot writes itself: they are never read. Asked
+            in the reader's thread, before a file is opened.
         tuning: the numbers.
     """
 
@@ -58,7 +59,7 @@ class FileSource:
         multiline: Multiline | None = None,
         encoding: str = "utf-8",
         until: Until = "stopped",
-        refused: Collection[Identity] = (),
+        is_own: Callable[[str, Identity], bool] = lambda *_: False,
         tuning: Tuning | None = None,
     ) -> None:
         """Touch nothing."""
@@ -72,7 +73,7 @@ class FileSource:
             multiline=multiline,
             encoding=encoding,
             until=until,
-            refused=refused,
+            is_own=is_own,
             tuning=tuning or Tuning(),
         )
         self._handover: Handover | None = None

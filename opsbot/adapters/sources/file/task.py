@@ -1,6 +1,6 @@
 """What a reader is told to do."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,6 +29,6 @@ class Task:
     multiline: Multiline | None = None
     encoding: str = "utf-8"
     until: Until = "stopped"
-    refused: Collection[Identity] = ()
+    is_own: Callable[[str, Identity], bool] = lambda *_: False
     tuning: Tuning = field(default_factory=Tuning)
     goes_on: Callable[[], bool] = lambda: True
