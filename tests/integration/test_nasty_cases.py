@@ -114,6 +114,26 @@ def test_ten_thousand_files_that_appear_at_once_are_all_read(tmp_path: Path) -> 
         assert sorted(map(int, followed.read())) == list(range(10_000))
 
 
+@pytest.mark.parametrize("is_rotated", [False, True])
+def test_files_that_appear_at_once_get_their_names_in_one_batch_before_they_are_read(tmp_path: Path, *, is_rotated: bool) -> None:
+    logs = [tmp_path / f"{number}.log" for number in range(100)]
+    with FollowedLog(tmp_path / "*.log") as followed:
+        if is_rotated:
+            for log in logs:
+                append(log, "old")
+            followed.read()
+            for log in logs:
+                log.rename(f"{log}.1")
+        for log in logs:
+            append(log, "new")
+        before = len(followed.batches)
+        followed.read()
+        names, records = followed.batches[before:]
+
+        assert (len(names.records), len(records.records)) == (0, 100)
+        assert {each.checkpoint.generation for each in records.records} <= {each.generation for each in names.checkpoints}
+
+
 def test_compressed_rotation_that_is_deleted_while_it_is_read_can_still_be_named(tmp_path: Path) -> None:
     path = tmp_path / "app.log.1.gz"
     path.write_bytes(gzip.compress(b"one\n"))

@@ -42,8 +42,18 @@ def name_all(ledger: Ledger) -> bool:
     """Name all contents of which nothing has to be found out first, True if there were any: a thousand are one batch then."""
     nameless = [each for each in ledger.nameless if each in ledger.dirty and not is_complete(each.generation)]
     ledger.nameless = dict.fromkeys(each for each in nameless if not each.is_checked)
-    plain = [each for each in nameless if each.is_checked and each.original is None and ledger.lineup.is_first(each)]
+    plain = [each for each in nameless if each.original is None and _is_plain(ledger, each)]
     return bool([each for each in plain if name(ledger, each)])
+
+
+def _is_plain(ledger: Ledger, tracked: Tracked) -> bool:
+    """Say whether nobody has to be asked: it comes first, or it is a new file of a log that was read under a name until now.
+
+    Should it turn out to be a copy of another log, it takes over the name of that.
+    """
+    others = [each for each in ledger.lineup.relatives(tracked) if each is not tracked]
+    is_new_log = tracked.is_live and all(is_complete(each.generation) and each.cursor.offset for each in others)
+    return is_new_log or (tracked.is_checked and ledger.lineup.is_first(tracked))
 
 
 def inherit(ledger: Ledger, tracked: Tracked) -> bool:
