@@ -264,7 +264,7 @@ class House:
         if settings.path is None:
             raise CommandError(text("log_elsewhere", self.configuration.language, source=source))
         try:
-            name, content = await asyncio.to_thread(read_tail, str(settings.path), limit_bytes, settings.encoding)
+            name, content = await asyncio.to_thread(read_tail, str(settings.path), limit_bytes, settings.encoding, self._own.has)
         except OSError as exc:
             raise CommandError(f"{source}: {exc.strerror or 'there is no such file now'}") from exc
         masked = await asyncio.to_thread(self._redactor.mask, content)
