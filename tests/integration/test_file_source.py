@@ -1018,6 +1018,47 @@ def test_link_that_points_elsewhere_now_is_followed(tmp_path: Path) -> None:
         assert followed.read() == ["late on monday", "tuesday"]
 
 
+@pytest.mark.parametrize("is_target_elsewhere", [False, True])
+@pytest.mark.parametrize("read", [[], ["old", "read"], LINES])
+def test_link_that_was_turned_while_nobody_read_has_its_old_target_read_to_the_end(
+    tmp_path: Path, read: list[str], *, is_target_elsewhere: bool
+) -> None:
+    link = tmp_path / "current.log"
+    directory = tmp_path / "days" if is_target_elsewhere else tmp_path
+    directory.mkdir(exist_ok=True)
+    append(directory / "monday", *read)
+    link.symlink_to(directory / "monday")
+    with FollowedLog(link) as followed:
+        followed.read()
+    append(directory / "monday", "late on monday")
+    append(directory / "tuesday", "tuesday")
+    link.unlink()
+    link.symlink_to(directory / "tuesday")
+    with FollowedLog(link, checkpoints=followed.saved) as again:
+        lines = again.read()
+        append(directory / "monday", "later")
+        lines += again.read_after(LONG_WAIT_S)
+        again.read_after(LONG_WAIT_S)
+    with FollowedLog(link, checkpoints=again.saved) as third:
+        third.read()
+
+        assert (lines, third.records, again.gaps + third.gaps) == (["late on monday", "tuesday", "later"], [], [])
+
+
+def test_link_that_was_turned_while_its_old_target_was_deleted_is_a_gap(tmp_path: Path) -> None:
+    link = tmp_path / "current.log"
+    append(tmp_path / "monday", "old")
+    link.symlink_to(tmp_path / "monday")
+    with FollowedLog(link) as followed:
+        followed.read()
+    append(tmp_path / "tuesday", "tuesday")
+    (tmp_path / "monday").unlink()
+    link.unlink()
+    link.symlink_to(tmp_path / "tuesday")
+    with FollowedLog(link, checkpoints=followed.saved) as again:
+        assert (again.read(), len(again.gaps)) == (["tuesday"], 1)
+
+
 def test_link_that_points_back_is_not_read_again(tmp_path: Path) -> None:
     link = tmp_path / "current.log"
     append(tmp_path / "a", "old")

@@ -6,8 +6,8 @@ Who does what, from the outside in:
 - `thread`: the reader's thread: waits for a wake-up, lets the reader work, hands batches over.
 - `reader`: one turn after the other over all files; can be driven without a thread. `ending`: the end of a file, and closing it.
 - `ledger`: which file is which: newcomers, renamed ones, those that are gone. `resumption` finds what the checkpoints speak of,
-  `lineage` what is a copy of what, `lineup` in which order the files of one log are read, `rescue` what to do about a
-  truncation, `retirement` when to close.
+  `turned` what links led to, `lineage` what is a copy of what, `lineup` in which order the files of one log are read, `rescue`
+  what to do about a truncation, `retirement` when to close.
 - `intake`: what is read becomes records. `parcel`: gathers what becomes the next batch. `handover`: brings it to the event loop.
   `standing`: the figures.
 - `archive`: a compressed rotation; `shelf` knows which of them were read, `unfinished` which are still being written.

@@ -16,6 +16,7 @@ from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.shelf import Shelf
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import Tracked
+from opsbot.adapters.sources.file.turned import old_targets
 from opsbot.adapters.sources.file.unfinished import Unfinished
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
@@ -254,6 +255,11 @@ class Ledger:
                 self._begin(tracked)
         for archive in self._unshelve({each.family: each for each in newcomers if each.is_live}):
             self.admit(archive)
+        for old in old_targets(newcomers, self._resumption.by_log(), self.task.encoding):
+            if not self.task.is_own(old.real, old.identity) and self._resumption.claim(old):
+                self.admit(old)
+            else:
+                old.close()
         for tracked in newcomers:
             tracked.is_checked = tracked.is_checked or (tracked.is_claimed and tracked.is_live)
             self.admit(tracked)
@@ -271,8 +277,6 @@ class Ledger:
     def _unshelve(self, live: Mapping[str, Tracked]) -> list[Archive]:
         """See, once, what is to be read of the compressed rotations of each log."""
         logs = sorted(self._shelved - self._waiting)
-        if not logs:
-            return []
         self._shelved &= self._waiting
         checkpoints = self._resumption.by_log()
         unread = [
