@@ -10,13 +10,13 @@ from opsbot.adapters.sources.file.descriptor import NotAFileError
 from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of, status_of
+from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place
 from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.shelf import Shelf
 from opsbot.adapters.sources.file.task import Task
 from opsbot.adapters.sources.file.tracked import Tracked
-from opsbot.adapters.sources.file.turned import old_targets
+from opsbot.adapters.sources.file.turned import is_deleted, old_targets
 from opsbot.adapters.sources.file.unfinished import Unfinished
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
@@ -240,7 +240,7 @@ class Ledger:
                 self.mark(tracked)
             # Not at once: a file that is being renamed may be missed by a look.
             is_over = now_s - tracked.missing_since_s >= self.task.tuning.rotate_wait_s
-            if tracked.fd is None and is_over and _is_deleted(tracked, listing):
+            if tracked.fd is None and is_over and is_deleted(tracked, listing):
                 self.drop(tracked)
 
     def archive(self, entry: Entry) -> Archive:
@@ -292,14 +292,3 @@ class Ledger:
         if was_there and not from_beginning and not self._resumption.knows(tracked.family):
             tracked.move_to_end(self.task.tuning.max_line_bytes)
             tracked.is_checked = True
-
-
-def _is_deleted(tracked: Tracked, listing: Listing) -> bool:
-    """Say whether a file is no longer where it was; one that only a link pointed to may still be there, and be linked again."""
-    if listing.homes.get(directory_of(tracked.path)) != tracked.home:
-        return False
-    try:
-        status = status_of(tracked.real)
-    except OSError:
-        return True
-    return (status.st_dev, status.st_ino) != tracked.identity

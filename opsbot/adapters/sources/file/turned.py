@@ -1,15 +1,15 @@
-"""Symbolic links that were turned to another file while nobody read."""
+"""Symbolic links that were turned to another file."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from opsbot.adapters.sources.file.place import Entry, directory_of
+from opsbot.adapters.sources.file.place import Entry, Listing, directory_of, status_of
 from opsbot.adapters.sources.file.tracked import Tracked
 from opsbot.core.log import Checkpoint
 
 
 def old_targets(newcomers: Iterable[Tracked], left: Mapping[str, Sequence[Checkpoint]], encoding: str) -> Iterator[Tracked]:
-    """Open what links led to before, as far as it is beside what they lead to now, or beside the link.
+    """Open what links led to before they were turned while nobody read, if it is beside the link or what that leads to now.
 
     A checkpoint holds the name of the link only, so that the old file is looked for by its identity. `left` are the checkpoints
     by log that no file was met for.
@@ -47,3 +47,14 @@ def _open(path: str, link: Tracked, checkpoint: Checkpoint, encoding: str) -> Tr
         return None
     old.path, old.is_found, old.is_checked = link.path, False, True
     return old
+
+
+def is_deleted(tracked: Tracked, listing: Listing) -> bool:
+    """Say whether a file is no longer where it was; one that only a link pointed to may still be there, and be linked again."""
+    if listing.homes.get(directory_of(tracked.path)) != tracked.home:
+        return False
+    try:
+        status = status_of(tracked.real)
+    except OSError:
+        return True
+    return (status.st_dev, status.st_ino) != tracked.identity
