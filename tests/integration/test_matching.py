@@ -71,8 +71,9 @@ def test_without_hyperscan_rules_go_to_re2() -> None:
     assert [each.engine for each in compile_rules([Rule("ERROR"), Rule("")], engines=["re2"]).figures()] == ["re2", "re"]
 
 
-def test_rule_that_is_nested_too_deep_for_engines_is_searched_without_them() -> None:
-    matcher = compile_rules([Rule("(?:" * 170 + "ERROR" + ")+" * 170)])
+@pytest.mark.parametrize("depth", [13, 170])
+def test_rule_that_is_nested_too_deep_for_engines_is_searched_without_them(depth: int) -> None:
+    matcher = compile_rules([Rule("(?:" * depth + "ERROR" + ")+" * depth)])
 
     assert (len(matcher.scan(b"ERROR\n").matches), matcher.figures()[0].reason) == (1, "it is nested too deep")
 

@@ -56,6 +56,8 @@ _LOOSE_CODES = 32
 
 _MOST_REPEATS = 64
 """Engines unroll counted repetitions, one within another too, and take minutes for thousands; beyond this they are widened."""
+_MOST_NESTED = 12
+"""Each further repetition around others doubles the time that Hyperscan takes to compile them: a second for 25."""
 _REPEATS = {*GREEDY_OR_LAZY, sre.POSSESSIVE_REPEAT}
 _STARTS = {sre.AT_BEGINNING, sre.AT_BEGINNING_STRING}
 _ENDS = {sre.AT_END, sre.AT_END_STRING}
@@ -73,7 +75,7 @@ class Superset:
 
 
 class TooWideError(Exception):
-    """It would be found in nearly every record."""
+    """Engines are not asked: it would be found in nearly every record, or cannot be written for them."""
 
 
 def superset_of(pattern: str, *, spans_lines: bool = False, is_whole: bool = False) -> Superset:
@@ -99,6 +101,7 @@ class _Translation:
     def __init__(self, *, spans_lines: bool, is_whole: bool) -> None:
         self._spans_lines = spans_lines
         self._is_whole = is_whole
+        self._depth = 0
         self.is_folded = False
 
     def expression(self, nodes: Iterable[Node], flags: int) -> Item:
@@ -166,7 +169,11 @@ class _Translation:
         low, high, nodes = value
         if len(nodes) == 1 and (chars := chars_of(*nodes[0], flags)) is not None:
             return self._repeated(chars, low, high)
+        self._depth += 1
+        if self._depth > _MOST_NESTED:
+            raise TooWideError("it is nested too deep")
         inner = self._group(nodes, flags)
+        self._depth -= 1
         if not inner.text:
             return inner
         most_repeats = max(1, _MOST_REPEATS // max(1, len(inner.text)))
