@@ -16,6 +16,7 @@ import pytest
 from opsbot.adapters.clock import SystemClock
 from opsbot.adapters.matching.regex import RegexMatcher
 from opsbot.adapters.sources.file.archive import Archive
+from opsbot.adapters.sources.file.ledger import Ledger
 from opsbot.adapters.sources.file.place import Entry
 from opsbot.adapters.sources.file.source import FileSource
 from opsbot.adapters.stores.sqlite.store import SqliteStore
@@ -132,6 +133,33 @@ def test_files_that_appear_at_once_get_their_names_in_one_batch_before_they_are_
 
         assert (len(names.records), len(records.records)) == (0, 100)
         assert {each.checkpoint.generation for each in records.records} <= {each.generation for each in names.checkpoints}
+
+
+def test_hundreds_of_logs_that_are_copied_and_truncated_at_once_are_looked_for_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = [tmp_path / f"{number:03}.log" for number in range(300)]
+    for log in logs:
+        append(log, f"{log.name} consumed")
+    with FollowedLog(tmp_path / "*.log", read_from="beginning", clock=RunningClock()) as followed:
+        followed.read()
+        for log in logs:
+            append(log, f"{log.name} late")
+            shutil.copy2(log, f"{log}.1")
+            os.truncate(log, 0)
+            append(log, f"{log.name} new")
+        looks: list[Ledger] = []
+        look = Ledger.reconcile
+
+        def counted(ledger: Ledger) -> None:
+            looks.append(ledger)
+            look(ledger)
+
+        monkeypatch.setattr(Ledger, "reconcile", counted)
+        lines = followed.read()
+
+    assert sorted(lines) == sorted(f"{log.name} {what}" for log in logs for what in ("late", "new"))
+    assert len(looks) < 30
 
 
 def test_compressed_rotation_that_is_deleted_while_it_is_read_can_still_be_named(tmp_path: Path) -> None:

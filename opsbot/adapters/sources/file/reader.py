@@ -1,6 +1,6 @@
 """Reads all files of one place, turn by turn; needs no thread, and runs in one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Self
 
 from opsbot.adapters.sources.file import lineage, naming, rescue, retirement, short_way
@@ -60,6 +60,7 @@ class Reader:
         self._ending = Ending(self._ledger, self._intake, self._buffer)
         self._rested_at_s = 0.0
         self._has_more = False
+        self._rewritten: dict[Tracked, None] = {}
 
     def __enter__(self) -> Self:
         """Do nothing."""
@@ -131,13 +132,16 @@ class Reader:
         before = self._waiting()
         for tracked in list(self._ledger.dirty):
             self._has_more = False
-            if tracked in self._ledger.dirty and (size := self._read_if_allowed(tracked)) is not None:
+            is_due = tracked in self._ledger.dirty and not self._is_held_up(tracked)
+            if is_due and (size := self._read_if_allowed(tracked)) is not None:
                 is_moving = True
                 is_behind &= self._has_more
                 read_bytes += size
                 self._intake.flush_urgent(is_behind=is_behind)
             if read_bytes >= _PASS_BYTES or not self._may_read_on():
                 break
+        if self._rewritten:
+            self._begin_anew()
         self.standing.measure(self._ledger.dirty)
         if not (is_moving and is_behind):  # else more comes at once
             self._intake.flush_due()
@@ -174,8 +178,7 @@ class Reader:
             size = self._read_shortly(tracked)
             return self._read(tracked) if size is None and self._may_read(tracked) else size
         except OSError as error:  # a stale handle fails whatever it is asked
-            self._complaints.lost(tracked.path, error.strerror or str(error))
-            self._give_up(tracked)
+            self._fail(tracked, error)
             return 0
 
     def _may_read(self, tracked: Tracked) -> bool:
@@ -253,7 +256,7 @@ class Reader:
                 self._ledger.dirty.pop(tracked)
                 self._ledger.mark(tracked)
         except RewrittenError:
-            self._begin_anew(tracked)
+            self._rewritten[tracked] = None
         return total
 
     def _reopen(self, tracked: Tracked) -> bool:
@@ -263,8 +266,9 @@ class Reader:
         naming.announce(self._ledger, self._intake, tracked)
         return True
 
-    def _give_up(self, tracked: Tracked) -> None:
+    def _fail(self, tracked: Tracked, error: OSError) -> None:
         """Let the next look find it as if it were new: a stale handle of a network file system is of no use any more."""
+        self._complaints.lost(tracked.path, error.strerror or str(error))
         tracked.seen = (-1, -1)
         self._ending.drained(tracked)
         if tracked.open_record:
@@ -279,13 +283,32 @@ class Reader:
                 self._intake.conclude(older)  # who writes here writes no longer there
         return tracked.open_block() if block is None and self._open.is_over(tracked) else block
 
-    def _begin_anew(self, tracked: Tracked) -> None:
+    def _is_held_up(self, tracked: Tracked) -> bool:
+        """Say whether a file may be what was in one that was found rewritten, as long as that was not looked into."""
+        if not self._rewritten:
+            return False
+        is_doubtful = not tracked.is_checked or tracked.original is not None
+        return is_doubtful or any(each in self._rewritten for each in self._ledger.lineup.relatives(tracked))
+
+    def _begin_anew(self) -> None:
+        """See what became of the files that were found rewritten: all at once, for a thousand may be rotated at midnight."""
         self._ledger.reconcile()
-        for newcomer in [each for each in self._ledger.files.values() if not each.is_checked]:
-            if newcomer is not tracked and newcomer.size > newcomer.cursor.offset:
+        rewritten = {each: None for each in self._rewritten if each.identity in self._ledger.files}
+        self._rewritten = {}
+        self._look_for_copies(self._ledger.files.values(), rewritten)
+        for tracked in rewritten:
+            if len(rewritten) > 1:  # one that began anew may have left a copy that is another's
+                self._look_for_copies(self._ledger.lineup.relatives(tracked), rewritten)
+            try:
+                rescue.begin_anew(self._ledger, tracked, self._intake.conclude)
+            except OSError as error:
+                self._fail(tracked, error)
+
+    def _look_for_copies(self, files: Iterable[Tracked], rewritten: Collection[Tracked]) -> None:
+        for newcomer in [each for each in files if not each.is_checked]:
+            if newcomer not in rewritten and newcomer.size > newcomer.cursor.offset:
                 self._check(newcomer)
                 newcomer.is_checked = newcomer.original is not None  # else it is seen what it is once its original begins anew
-        rescue.begin_anew(self._ledger, tracked, self._intake.conclude)
 
     def conclude(self) -> None:
         """Take what is open or unfinished in all files as it is: nobody waits for more of it. Everything else has been read."""
