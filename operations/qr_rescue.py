@@ -79,7 +79,7 @@ class QrRescue(Operation):
         if record.kind is RecordKind.LOGIN:
             told = self._login(ctx, record, is_trusted=is_trusted)
         elif record.kind is RecordKind.LOGOUT:
-            told = self._out(ctx, SIGNED) if is_trusted else self._ping(ctx)
+            told = self._out(ctx, SIGNED) if is_trusted else self._gone(ctx)
         elif is_trusted or ctx.state.get("out") == SILENT:
             told = self._scan(ctx, record, is_trusted=is_trusted)
         else:
@@ -198,12 +198,14 @@ class QrRescue(Operation):
         elif record.status in (ScanStatus.TIMEOUT, ScanStatus.CANCEL):
             ctx.state.pop("doubted", None)
 
+    def _gone(self, ctx: Context) -> Iterator[Notification]:
+        """Doubt an unsigned logout. Whoever has just logged in may take its time to answer, but then its silence tells."""
+        if ctx.state.get("awaiting") == "login":
+            ctx.state["awaiting"] = "ping"
+        return self._ping(ctx)
+
     def _ping(self, ctx: Context, purpose: str = "ping") -> Iterator[Notification]:
         """Ask the partner whether it is there; forged lines must not make a flood of it."""
-        if ctx.state.get("awaiting") == "login" and purpose == "ping":
-            # It was in, and is said to be out now: silence is no test that failed any more, it is the answer.
-            ctx.state["awaiting"] = purpose
-            ctx.after("unanswered", timedelta(seconds=self.ping_timeout_s))
         if ctx.state.get("awaiting") or (purpose == "ping" and ctx.state.get("out")):
             return
         next_at = datetime.fromisoformat(str(ctx.state.get("pinged_at", EPOCH))) + timedelta(seconds=self.ping_every_s)

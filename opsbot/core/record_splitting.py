@@ -38,15 +38,14 @@ class RecordSplitter:
         ranges: list[Range] = []
         at, count, is_waiting = 0, len(lines), False
         for hint in self._kind.hints(lines):
-            if hint < at:
-                continue
-            first = hint - 1 if hint > at and self._kind.is_joined(lines, hint) else hint
-            ranges.extend(pairwise(range(at, first + 1)))
-            limit = min(count, first + self._multiline.max_lines)
-            end, is_waiting = self._kind.end(lines, first, limit)
-            at = self._bounded(lines, first, end)
-            is_waiting = is_waiting and at == end and limit == count
-            ranges.append((first, at))
+            while hint >= at:  # twice, if the line before it is all that fits
+                first = hint - 1 if hint > at and self._kind.is_joined(lines, hint) else hint
+                ranges.extend(pairwise(range(at, first + 1)))
+                limit = min(count, first + self._multiline.max_lines)
+                end, is_waiting = self._kind.end(lines, first, limit)
+                at = self._bounded(lines, first, end)
+                is_waiting = is_waiting and at == end and limit == count
+                ranges.append((first, at))
         ranges.extend(pairwise(range(at, count + 1)))
         return ranges, self._open(lines, ranges) + is_waiting
 

@@ -45,6 +45,7 @@ class Foreign:
         """Log the bot in, if it is not, and wait until alice knows."""
         with suppress(StarterRefusedError):
             await self.bot.login()
+            await self.alice.tells(f"^{PING}$", self.bot.account)  # then its answer is waited for below
         await self.alice.answers(rf"^{self.partner} is logged in.*{STATE}\.$", f"rescue_{self.key} status")
         await self.alice.gateway.clear_sent()
 

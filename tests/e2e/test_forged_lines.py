@@ -240,6 +240,8 @@ async def chatty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Logg
         await bot.wait_up()
         alice = await stack.enter_async_context(rescuing(directory / "alice", {log: bot}))
         await bot.login()
+        # Before anybody clears what was sent: the login test must reach the bot, whose answer is waited for.
+        await alice.tells(f"^{PING}$", bot.account)
         await alice.answers(STATE, "rescue_starter status")
         yield Logging(alice, bot, log)
 

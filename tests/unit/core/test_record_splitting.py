@@ -324,6 +324,12 @@ def in_blocks(multiline: Multiline, lines: list[str], size: int) -> Iterator[lis
 PIECES = [line for _, sample in SAMPLES.values() for record in lines_of(sample) for line in record]
 
 
+def test_line_that_does_not_fit_behind_the_one_before_it_takes_its_own_lines_along() -> None:
+    lines = ["x" * 12, '  File "/srv/bot.py", line 1', "  indented"]
+
+    assert records(Multiline(kind="python", max_bytes=40), lines) == [lines[:1], lines[1:]]
+
+
 @given(
     lines=st.lists(st.sampled_from(sorted(set(PIECES))), max_size=30),
     size=st.integers(1, 8),
