@@ -58,7 +58,8 @@ class OwnFiles:
         """Say whether what stands at a path, behind all links, is our own. Blocking; called from any thread."""
         file = Path(path)
         name = file.stem if file.suffix in COMPRESSED else file.name
-        names = {file, *map(file.with_name, (name, *original_names(name)))}
+        # Joined, not replaced: of names that anybody may give to a file, some are no names when a rotation's end is cut off.
+        names = {file, *(file.parent / each for each in (name, *original_names(name)))}
         if self._logs & names or self._trees.intersection(file.parents):
             return True
         handle = self._handles.get(identity)

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from opsbot.adapters.clock import SystemClock
+from opsbot.adapters.sources.file.acquaintance import is_note
 from opsbot.adapters.sources.file.descriptor import raise_limit
 from opsbot.adapters.sources.file.places import place_of
 from opsbot.adapters.sources.file.source import FileSource
@@ -172,4 +173,5 @@ async def _open_store(state_dir: Path | None, stack: AsyncExitStack) -> Store | 
 def _concerning(patterns: Sequence[str], positions: Sequence[Checkpoint]) -> list[Checkpoint]:
     """Leave out what other patterns left behind: a source forgets what it cannot find."""
     place = place_of(patterns)
-    return [position for position in positions if place.any_family(position.path) is not None]
+    notes = {*place.wildcards, *patterns}
+    return [each for each in positions if (each.path in notes if is_note(each) else place.any_family(each.path) is not None)]

@@ -1544,6 +1544,76 @@ def test_log_that_could_not_be_opened_at_the_first_start_is_no_new_one_at_the_se
         assert again.read() == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read")
+def test_log_that_could_not_be_read_at_the_first_start_is_no_new_one_at_the_second(log: Path) -> None:
+    append(log, "old")
+    log.chmod(0)
+    for directory in (log.parent, *log.parent.parents[:3]):
+        directory.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with FollowedLog(log.with_name("*.log")) as followed:
+            followed.read()
+    finally:
+        os.seteuid(0)
+    with FollowedLog(log.with_name("*.log"), checkpoints=followed.saved) as again:
+        assert again.read() == []
+
+
+def test_log_whose_directory_was_not_there_at_the_first_start_is_no_new_one_at_the_second(log: Path) -> None:
+    mounted = log.parent / "mounted" / "app.log"
+    with FollowedLog(mounted) as followed:
+        followed.read()
+    mounted.parent.mkdir()
+    append(mounted, "history")
+    with FollowedLog(mounted, checkpoints=followed.saved) as again:
+        assert again.read() == []
+
+
+def test_own_file_of_a_run_is_no_new_log_in_the_next(log: Path) -> None:
+    append(log, "our own words")
+    with FollowedLog(log.with_name("*.log"), is_own=lambda path, _: path == str(log)) as followed:
+        followed.read()
+    with FollowedLog(log.with_name("*.log"), checkpoints=followed.saved) as again:
+        assert again.read() == []
+
+
+@pytest.mark.parametrize("has_rest", [False, True])
+@pytest.mark.parametrize("is_seen", [False, True])
+@pytest.mark.parametrize("banner", [(), ("=== started ===",)])
+def test_copy_that_is_written_over_that_of_last_night_is_not_read_again(
+    log: Path, banner: tuple[str, ...], *, is_seen: bool, has_rest: bool
+) -> None:
+    copy = log.with_name("app.log.1")
+    written: list[str] = []
+    with FollowedLog(log, read_from="beginning") as followed:
+        for night in range(4):
+            lines = [*banner, *(f"{night}:{number} {'z' * 60}" for number in range(10 + night))]
+            rest = [f"{night}:rest"] * has_rest
+            append(log, *lines)
+            followed.read_after(LONG_WAIT_S)
+            append(log, *rest)
+            shutil.copyfile(log, copy)
+            if is_seen:
+                followed.read()
+            os.truncate(log, 0)
+            followed.read_after(LONG_WAIT_S)
+            written += [*lines, *rest]
+
+        assert [record.text for record in followed.records] == written
+
+
+def test_progress_is_committed_while_a_long_log_without_matches_is_caught_up_with(log: Path) -> None:
+    append(log, *["x" * 99] * 100_000)
+    offsets: list[int] = []
+    with FollowedLog(log, rules=[Rule("never")], read_from="beginning", chunk_bytes=65536, turn_bytes=65536) as followed:
+        while followed.reader.turn():
+            offsets = [checkpoint.offset for checkpoint in followed.saved]
+
+    assert 0 < offsets[-1] < 10_000_000
+    assert len({each.offset for batch in followed.batches for each in batch.checkpoints}) > 2
+
+
 def test_file_that_cannot_be_read_for_a_moment_is_tried_again(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log, "one")

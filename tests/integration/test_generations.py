@@ -619,6 +619,44 @@ def test_rotation_that_is_being_compressed_at_a_restart_is_waited_for_and_read_o
         assert (third.read(), third.gaps) == ([], [])
 
 
+def test_log_that_is_rotated_and_deleted_while_it_waits_for_a_compression_is_read(log: Path) -> None:
+    lines = [f"{number} {os.urandom(50).hex()}" for number in range(2000)]
+    with FollowedLog(log) as followed:
+        append(log, *lines[:1000])
+        followed.read()
+    append(log, *lines[1000:])
+    clock = StoppedClock()
+    rotation = HalfCompressed(log, ".gz", clock)
+    rotation.write(0.3)
+    append(log, "live")
+    with FollowedLog(log, checkpoints=followed.saved, clock=clock) as again:
+        early = again.read_after(1.0)
+        append(log, "late")
+        log.unlink()
+        append(log, "newer")
+        rotation.write(1.0)
+        os.utime(rotation.path, (0, 0))
+
+        assert (early, again.read_after(1.0), again.gaps) == ([], [*lines[1000:], "live", "late", "newer"], [])
+
+
+def test_log_is_not_kept_waiting_for_ever_by_what_is_compressed(log: Path) -> None:
+    with FollowedLog(log) as followed:
+        append(log, *(f"{number} {os.urandom(50).hex()}" for number in range(2000)))
+        followed.read()
+    clock = StoppedClock()
+    rotation = HalfCompressed(log, ".gz", clock)
+    rotation.write(0.1)
+    append(log, "live")
+    told: list[str] = []
+    with FollowedLog(log, checkpoints=followed.saved, clock=clock) as again:
+        for share in (0.2, 0.3, 0.4, 0.5, 0.6):
+            rotation.write(share)
+            told += again.read_after(15.0)
+
+    assert told[-1:] == ["live"]
+
+
 def test_reader_that_is_restarted_while_it_waits_for_a_compression_waits_on(log: Path) -> None:
     with FollowedLog(log) as followed:
         append(log, *LINES)

@@ -128,3 +128,10 @@ def test_inode_that_our_own_log_had_may_be_that_of_another_log(own: OwnFiles, tm
     append(tmp_path / "app.log", "theirs")
 
     assert not own.has(str(tmp_path / "app.log"), (status.st_dev, status.st_ino))
+
+
+@pytest.mark.parametrize("name", ["..1", "...old", ".~", "..1.gz", "app.log.1"])
+def test_name_that_anybody_may_give_to_a_file_is_only_a_name(own: OwnFiles, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+
+    assert not is_own(own.look(), tmp_path / name)

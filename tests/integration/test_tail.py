@@ -510,6 +510,17 @@ async def test_first_run_that_only_keeps_the_positions_says_how_to_see_what_is_t
     assert (first, second) == ((1, [], hint), (0, ["new"], ""))
 
 
+@pytest.mark.parametrize("pattern", ["*.log", "[a-z]*.log", "app[0-9].log"])
+async def test_log_that_appears_between_two_runs_is_printed_whole(tmp_path: Path, pattern: str) -> None:
+    options = (tmp_path / pattern, "--no-follow", "--state", tmp_path / "state")
+    append(tmp_path / "app1.log", "old")
+    await run(*options)
+    append(tmp_path / "app2.log", "appeared")
+    _, lines, _ = await run(*options)
+
+    assert lines == [f"{tmp_path / 'app2.log'}: appeared"]
+
+
 async def test_first_run_without_a_file_says_only_that(log: Path, tmp_path: Path) -> None:
     log.unlink()
     status, lines, complaints = await run(log, "--no-follow", "--state", tmp_path / "state")

@@ -54,9 +54,9 @@ def complete(origin: str, head: bytes) -> str:
     return origin + _name_head(head)
 
 
-def after(generation: str) -> str:
-    """Name the origin of what a file holds after it was truncated."""
-    return _digest(generation) if is_complete(generation) else generation
+def after(generation: str, inode: int) -> str:
+    """Name the origin of what a file holds after it was truncated; a copy that is written anew comes to another name."""
+    return _digest(f"{generation}:{inode}") if is_complete(generation) else generation
 
 
 def begins_like(fd: int, generation: str) -> bool:

@@ -69,9 +69,9 @@ class Intake:
         if self._parcel.is_urgent(is_behind=is_behind):
             self.flush()
 
-    def flush_due(self) -> None:
+    def flush_due(self, *, is_behind: bool) -> None:
         """Hand over what is due."""
-        if self._parcel.due_in_s() == 0.0:
+        if self._parcel.due_in_s(is_behind=is_behind) == 0.0:
             self.flush()
 
     def flush(self) -> None:

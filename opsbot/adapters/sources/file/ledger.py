@@ -10,7 +10,7 @@ from opsbot.adapters.sources.file.descriptor import NotAFileError
 from opsbot.adapters.sources.file.generation import is_complete
 from opsbot.adapters.sources.file.lineup import Lineup
 from opsbot.adapters.sources.file.parcel import Parcel
-from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place
+from opsbot.adapters.sources.file.place import Entry, Identity, Listing, Place, directory_of
 from opsbot.adapters.sources.file.places import Places
 from opsbot.adapters.sources.file.resumption import Resumption
 from opsbot.adapters.sources.file.shelf import Shelf
@@ -60,10 +60,11 @@ class Ledger:
         self._waiting: set[str] = set()
         self._resumption = Resumption(task.checkpoints, place, parcel)
         self._newcomers: dict[Identity, Tracked] = {}
+        self._held: dict[Identity, Tracked] = {}
         self._room = 0
         self._known_logs = {family for each in task.checkpoints if (family := place.certain_family(each.path))}
         self._unreadable_at_start: set[Identity] = set()
-        self._is_started = self._is_acquainted = False
+        self._is_started = self._is_acquainted = self._is_left_out = False
 
     def reconcile(self) -> None:
         """Compare with the file system."""
@@ -87,19 +88,28 @@ class Ledger:
         self.watched = listing.watched
         self.absent = listing.absent
         self._miss(met, listing)
+        self._release()
         self._admit_all(sorted(self._newcomers.values(), key=lambda each: (each.is_live, each.seen[1], each.path)))
         if self._resumption.is_open and not self.lacks_descriptors:
             live = {each.path: each for each in self.files.values() if each.is_live}
             self._resumption.settle(listing, live, met, self._waiting)
         if not self._is_acquainted and not self.lacks_descriptors:
             self._is_acquainted = True
-            for note in self._acquaintance.notes({*self.place.wildcards, *listing.absent}):
-                self.parcel.keep(note)
+            self._note_patterns(listing)
         self._is_started = True
+
+    def _note_patterns(self, listing: Listing) -> None:
+        """Note what is followed from now on; not where something is left out: at the next start it would look new."""
+        wildcards = set(self.place.wildcards)
+        patterns = {path for path in listing.absent if directory_of(path) in listing.homes} - wildcards
+        if not (self._is_left_out or self._unreadable_at_start):
+            patterns |= wildcards
+        for note in self._acquaintance.notes(patterns):
+            self.parcel.keep(note)
 
     def close(self) -> None:
         """Close all files, those too that a stop kept from being admitted."""
-        for tracked in (*self.files.values(), *self._newcomers.values()):
+        for tracked in (*self.files.values(), *self._newcomers.values(), *self._held.values()):
             tracked.close()
 
     def mark(self, tracked: Tracked) -> None:
@@ -146,12 +156,16 @@ class Ledger:
         self.by_real_path = {}
         met: set[Identity] = set()
         for entry in listing.entries:
-            if entry.family in self._waiting or (entry.seen is not None and entry.identity in met):
+            if entry.seen is not None and entry.identity in met:
                 continue
             if entry.seen is not None and entry.identity not in self.files and self.task.is_own(entry.real, entry.identity):
+                self._is_left_out = True
                 self._complaints.lost(entry.path, "opsbot writes this file itself: it is not read")
                 continue
             try:
+                if entry.family in self._waiting:
+                    self._hold(entry)
+                    continue
                 found = self._meet(entry)
             except OSError as error:
                 self._cannot_read(entry, error)
@@ -211,7 +225,7 @@ class Ledger:
         """Open a newcomer, which may have been replaced since it was looked at."""
         if self._room <= 0:
             raise _LaterError(errno.EMFILE, "too many files are open")
-        opened = Tracked.open(entry, self.task.encoding)
+        opened = self._held.pop(entry.identity, None) or Tracked.open(entry, self.task.encoding)
         self._room -= 1
         known = self.files.get(opened.identity) or self._newcomers.get(opened.identity)
         if known is not None:
@@ -219,6 +233,22 @@ class Ledger:
             return known
         self._newcomers[opened.identity] = opened
         return opened
+
+    def _hold(self, entry: Entry) -> None:
+        """Open a file whose log waits, so that it is not lost when it is deleted meanwhile."""
+        if entry.seen is not None and entry.identity not in self._held and self._room > 0:
+            held = Tracked.open(entry, self.task.encoding)
+            self._room -= 1
+            if held.identity in self._held:
+                held.close()
+            else:
+                self._held[held.identity] = held
+
+    def _release(self) -> None:
+        """Let the files of logs that wait no longer be met, those too that have no name any more."""
+        for identity, held in list(self._held.items()):
+            if held.family not in self._waiting and identity not in self.files:
+                self._newcomers.setdefault(identity, self._held.pop(identity))
 
     def _rename(self, tracked: Tracked, path: str) -> None:
         if tracked.is_live:  # it is rotated away: from now on it has to be quiet for a while

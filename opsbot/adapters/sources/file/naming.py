@@ -33,7 +33,7 @@ def name(ledger: Ledger, tracked: Tracked, *, is_over: bool = False) -> bool:
     ledger.parcel.advance(tracked, tracked.cursor)
     for heir in heirs[-1:]:
         if heir is not tracked:
-            heir.generation = after(tracked.generation)
+            heir.generation = after(tracked.generation, heir.identity[1])
             ledger.parcel.advance(heir, heir.cursor)
     return True
 
@@ -61,7 +61,7 @@ def inherit(ledger: Ledger, tracked: Tracked) -> bool:
     for other in ledger.lineup.relatives(tracked):
         is_unread = is_complete(other.generation) and not other.cursor.offset and other.fd is not None
         if is_unread and not other.holds(Cursor(), other.generation) and tracked.holds(Cursor(), other.generation):
-            tracked.generation, other.generation = other.generation, after(other.generation)
+            tracked.generation, other.generation = other.generation, after(other.generation, other.identity[1])
             ledger.parcel.advance(tracked, tracked.cursor)
             ledger.parcel.advance(other, other.cursor)
             return True

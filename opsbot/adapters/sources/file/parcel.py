@@ -86,11 +86,12 @@ class Parcel:
         linger_s = _LINGER_BEHIND_S if is_behind else _LINGER_S
         return bool(self._records) and self._clock.monotonic_s() - self._found_at_s >= linger_s
 
-    def due_in_s(self) -> float | None:
-        """Say when it should leave, None when there is nothing in it."""
+    def due_in_s(self, *, is_behind: bool = False) -> float | None:
+        """Say when it should leave, None when there is nothing in it; `is_behind` when more is found at once."""
         if self._since_s is None:
             return None
-        if self._records or self._gaps or self._disabled or self._progress_bytes >= self._tuning.flush_bytes:
+        has_news = bool(self._gaps or self._disabled) or (bool(self._records) and not is_behind)
+        if has_news or self._progress_bytes >= self._tuning.flush_bytes:
             return 0.0
         return max(0.0, self._since_s + self._tuning.flush_s - self._clock.monotonic_s())
 

@@ -143,8 +143,7 @@ class Reader:
         if self._rewritten:
             self._begin_anew()
         self.standing.measure(self._ledger.dirty)
-        if not (is_moving and is_behind):  # else more comes at once
-            self._intake.flush_due()
+        self._intake.flush_due(is_behind=is_moving and is_behind)
         return bool(self._ledger.dirty) and (is_moving or self._waiting() != before)
 
     def _waiting(self) -> tuple[set[Tracked], list[tuple[Tracked, Tracked | None]]]:
@@ -293,12 +292,16 @@ class Reader:
     def _begin_anew(self) -> None:
         """See what became of the files that were found rewritten: all at once, for a thousand may be rotated at midnight."""
         self._ledger.reconcile()
-        rewritten = {each: None for each in self._rewritten if each.identity in self._ledger.files}
-        self._rewritten = {}
-        self._look_for_copies(self._ledger.files.values(), rewritten)
-        for tracked in rewritten:
-            if len(rewritten) > 1:  # one that began anew may have left a copy that is another's
-                self._look_for_copies(self._ledger.lineup.relatives(tracked), rewritten)
+        found = [each for each in self._rewritten if each.identity in self._ledger.files]
+        # The copy of tonight may be written over that of last night.
+        beside = [each for tracked in found for each in self._ledger.lineup.relatives(tracked) if _is_written_over(each)]
+        rewritten = dict.fromkeys([*found, *beside])
+        left, self._rewritten = set(rewritten), {}
+        self._look_for_copies(self._ledger.files.values(), left)
+        for tracked in sorted(rewritten, key=lambda each: each.is_live):
+            left.remove(tracked)
+            if len(rewritten) > 1:
+                self._look_for_copies(self._ledger.lineup.relatives(tracked), {*left, tracked})
             try:
                 rescue.begin_anew(self._ledger, tracked, self._intake.conclude)
             except OSError as error:
@@ -314,6 +317,13 @@ class Reader:
         """Take what is open or unfinished in all files as it is: nobody waits for more of it. Everything else has been read."""
         for tracked in list(self._ledger.files.values()):
             self._ending.take_rest(tracked)
+
+
+def _is_written_over(tracked: Tracked) -> bool:
+    try:
+        return not tracked.is_live and tracked.fd is not None and not tracked.holds(tracked.cursor, tracked.generation)
+    except OSError:
+        return False
 
 
 def _chunk_bytes(task: Task) -> int:

@@ -44,9 +44,10 @@ def begin_anew(ledger: Ledger, tracked: Tracked, conclude: Callable[[Tracked], N
         if not old.offset and not is_complete(each.generation):
             naming.inherit(ledger, each)
     tracked.move_to(Cursor())
-    tracked.generation = after(tracked.generation)
+    tracked.generation = after(tracked.generation, tracked.identity[1])
     tracked.trail.clear()
     tracked.is_reborn = True
+    tracked.is_checked = tracked.is_live  # what is rotated may be a copy now
     ledger.lineup.begin_anew(tracked)
     ledger.mark(tracked)
     ledger.parcel.advance(tracked, tracked.cursor)

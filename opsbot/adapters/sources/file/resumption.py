@@ -53,7 +53,7 @@ class Resumption:
         checkpoint = self._open.get(tracked.identity)
         if checkpoint is None or self._resume(tracked, checkpoint):
             return checkpoint is not None
-        tracked.generation = after(checkpoint.generation)
+        tracked.generation = after(checkpoint.generation, tracked.identity[1])
         return False
 
     def adopt(self, tracked: Tracked, present: Collection[Identity]) -> bool:

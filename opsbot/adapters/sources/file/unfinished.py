@@ -7,6 +7,9 @@ from opsbot.adapters.sources.file.complaint import Complaints
 from opsbot.adapters.sources.file.place import Entry
 from opsbot.adapters.sources.file.task import Task
 
+_LONGEST_S = 60.0
+"""No log is kept waiting for longer: somebody compresses for hours, and nobody would follow it meanwhile."""
+
 
 class Unfinished:
     """Tells which compressed files are worth waiting for: they end in the middle, and were changed a moment ago.
@@ -20,6 +23,7 @@ class Unfinished:
         self._task = task
         self._complaints = complaints
         self._seen: dict[str, tuple[int, int] | None] = {}
+        self._since_s: dict[str, float] = {}
 
     def holds_up(self, rotations: Iterable[Entry]) -> bool:
         """Say whether one of the compressed rotations of a log is still being written.
@@ -29,7 +33,9 @@ class Unfinished:
         return any(self._is_waited_for(entry) for entry in rotations)
 
     def _is_waited_for(self, entry: Entry) -> bool:
-        is_waited_for = self._is_recent(entry) and (self._grows(entry) or self._is_cut(entry))
+        since_s = self._since_s.setdefault(entry.path, self._task.clock.monotonic_s())
+        is_over = self._task.clock.monotonic_s() - since_s > _LONGEST_S
+        is_waited_for = not is_over and self._is_recent(entry) and (self._grows(entry) or self._is_cut(entry))
         if is_waited_for:
             self._complaints.lost(entry.path, "is still being compressed; its log waits for it")
         elif self._seen.pop(entry.path, None) is not None:
