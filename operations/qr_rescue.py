@@ -80,7 +80,7 @@ class QrRescue(Operation):
             told = self._login(ctx, record, is_trusted=is_trusted)
         elif record.kind is RecordKind.LOGOUT:
             told = self._out(ctx, SIGNED) if is_trusted else self._gone(ctx)
-        elif is_trusted or ctx.state.get("out") == SILENT:
+        elif is_trusted or self._is_silent(ctx):
             told = self._scan(ctx, record, is_trusted=is_trusted)
         else:
             told = self._doubt(ctx, record)
@@ -102,8 +102,10 @@ class QrRescue(Operation):
         """Note that the partner is out; a signature outweighs silence."""
         if ctx.state.pop("awaiting", None):
             ctx.after("unanswered", None)  # nobody who is out answers a test
-        if known_by == SIGNED:
-            ctx.state.pop("answered", None)  # an answer from before counts no more
+        if known_by == SIGNED and ctx.state.get("out") != SIGNED:
+            # An answer from before counts no more, and what was only believed for want of one is not to be scanned.
+            for key in ("answered", "code", "code_at", "seen", "pushed", "doubted"):
+                ctx.state.pop(key, None)
         if not ctx.state.get("out"):
             ctx.state["out_at"] = ctx.now.isoformat()
             ctx.after("escalate", timedelta(minutes=self.escalate_minutes))
@@ -188,9 +190,15 @@ class QrRescue(Operation):
 
     # What is not believed yet
 
+    def _is_silent(self, ctx: Context) -> bool:
+        """Tell whether the partner is out by its silence, which it has neither just broken nor kept for too long unasked."""
+        if ctx.state.get("out") != SILENT or ctx.state.get("awaiting") or ctx.state.get("answered"):
+            return False
+        return ctx.now - self._pinged_at(ctx) <= timedelta(minutes=self.push_minutes)
+
     def _doubt(self, ctx: Context, record: AccountRecord) -> Iterator[Notification]:
         """Keep an unsigned code back until the partner has had the time to show that it is not out."""
-        if ctx.state.get("out") == SIGNED:
+        if ctx.state.get("out") == SIGNED or ctx.state.get("answered"):
             return  # whoever can forge a line waits for just the moment when people expect a code
         if record.status is ScanStatus.WAITING and record.payload:
             ctx.state["doubted"] = record.payload
@@ -205,14 +213,22 @@ class QrRescue(Operation):
         return self._ping(ctx)
 
     def _ping(self, ctx: Context, purpose: str = "ping") -> Iterator[Notification]:
-        """Ask the partner whether it is there; forged lines must not make a flood of it."""
-        if ctx.state.get("awaiting") or (purpose == "ping" and ctx.state.get("out")):
+        """Ask the partner whether it is there; forged lines must not make a flood of it.
+
+        Who is out is asked again only because of a code that is in doubt.
+        """
+        if ctx.state.get("awaiting") or (purpose == "ping" and ctx.state.get("out") and not ctx.state.get("doubted")):
             return
-        next_at = datetime.fromisoformat(str(ctx.state.get("pinged_at", EPOCH))) + timedelta(seconds=self.ping_every_s)
+        next_at = self._pinged_at(ctx) + timedelta(seconds=self.ping_every_s)
         if ctx.now < next_at:
             ctx.after(purpose, next_at - ctx.now)
             return
         yield self._test(ctx, purpose)
+
+    def _pinged_at(self, ctx: Context) -> datetime:
+        """When the partner was last asked; a time that is still to come says only that the clock was set back."""
+        at = datetime.fromisoformat(str(ctx.state.get("pinged_at", EPOCH)))
+        return at if at <= ctx.now else datetime.fromisoformat(EPOCH)
 
     def _test(self, ctx: Context, purpose: str) -> Notification:
         within_s = self.ping_timeout_s if purpose == "ping" else self.answer_within_s
@@ -285,7 +301,7 @@ class QrRescue(Operation):
             yield self._say(ctx, en="the login test was not answered; check it.", zh="登录测试没有得到回应，请检查。")
         elif purpose == "ping" and not isinstance(doubted, str):
             yield from self._out(ctx, SILENT)
-        if purpose and isinstance(doubted, str) and not ctx.state.get("out"):
+        if purpose and isinstance(doubted, str) and ctx.state.get("out") != SIGNED:
             code = AccountRecord(kind=RecordKind.SCAN, status=ScanStatus.WAITING, payload=doubted)
             yield from self._scan(ctx, code, is_trusted=False)
 
@@ -298,6 +314,8 @@ class QrRescue(Operation):
         was_asked = ctx.state.pop("awaiting", None) is not None
         ctx.state.pop("doubted", None)  # it answers, so it is not out: the code was forged, or is history
         ctx.after("unanswered", None)
+        if ctx.state.get("out") == SILENT:
+            ctx.state.pop("code", None)
         if was_asked or ctx.state.get("out") == SILENT:
             ctx.state["answered"] = True
             ctx.after("answered", AT_ONCE)
@@ -380,7 +398,7 @@ class QrRescue(Operation):
         """Count something unsigned that would be said."""
         sent = ctx.state.get("unverified_at")
         known = [str(at) for at in sent] if isinstance(sent, list) else []
-        recent = [at for at in known if datetime.fromisoformat(at) > ctx.now - timedelta(minutes=1)]
+        recent = [at for at in known if AT_ONCE <= ctx.now - datetime.fromisoformat(at) < timedelta(minutes=1)]
         is_within = len(recent) < self.unverified_per_minute
         ctx.state["unverified_at"] = [*recent, ctx.now.isoformat()] if is_within else list(recent)
         return is_within
