@@ -369,6 +369,53 @@ async def test_ping_survives_a_crash(rescue: Rescue) -> None:
     assert kinds(await rescue.bot.passes(seconds=8)) == ["picture"]
 
 
+async def test_partner_is_asked_again_when_its_answer_may_have_come_during_a_restart(rescue: Rescue) -> None:
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.passes(seconds=1)
+    await rescue.bot.restarts(killed=True)
+
+    assert kinds(await rescue.bot.passes(seconds=7)) == ["ping"]
+    assert kinds(await rescue.bot.passes(seconds=8)) == ["picture"]
+
+
+async def test_answer_after_a_restart_drops_a_code_from_before_it(rescue: Rescue) -> None:
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.passes(seconds=1)
+    await rescue.bot.restarts(killed=True)
+    await rescue.bot.passes(seconds=7)
+    await rescue.bot.hears_partner("pong")
+
+    assert await rescue.bot.passes(minutes=5) == []
+
+
+async def test_silence_counts_for_nothing_while_the_channel_to_the_partner_is_away(rescue: Rescue) -> None:
+    await rescue.bot.starts()
+    rescue.bot.channel.goes_away("reconnect")
+    await rescue.bot.reads(rescue.scan(key=""))
+
+    assert set(kinds(await rescue.bot.passes(minutes=3))) == {"ping"}
+
+
+async def test_silence_counts_for_nothing_while_the_account_that_asks_is_logged_out(rescue: Rescue) -> None:
+    await rescue.bot.starts()
+    rescue.bot.channel.logs_out("alice")
+    await rescue.bot.reads(rescue.scan(key=""))
+
+    assert set(kinds(await rescue.bot.passes(minutes=3))) == {"ping"}
+
+
+async def test_partner_has_its_whole_time_to_answer_once_the_account_that_asks_is_logged_in_again(rescue: Rescue) -> None:
+    await rescue.bot.starts()
+    rescue.bot.channel.logs_out("alice")
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.passes(seconds=7)
+    rescue.bot.channel.logs_in("alice")
+    asked = await rescue.bot.passes(seconds=2)
+
+    assert kinds(asked) == ["ping"]
+    assert kinds(await rescue.bot.passes(seconds=7)) == ["picture"]
+
+
 async def test_forged_lines_make_no_flood_of_pings(harness: Harness) -> None:
     rescue = Rescue(harness(QrRescue(partner=PARTNER, ping_every_s=20), pair_key=KEY))
     for _ in range(10):
