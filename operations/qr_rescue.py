@@ -44,7 +44,7 @@ class QrRescue(Operation):
     """Send the login code of a partner bot to its owner, until the partner is back.
 
     Records that the partner signed (`pair_key`) are believed. Others may be forged: a code among them is sent only while the
-    partner is known to be out because it leaves a ping unanswered, and never while a signed record says that it is out.
+    partner is known to be out because it has just left a ping unanswered, and never while a signed record says that it is out.
     """
 
     partner: str
@@ -63,10 +63,7 @@ class QrRescue(Operation):
     unverified_per_minute: Annotated[int, Field(ge=1, le=60)] = 3
 
     def rules(self) -> Iterable[Rule]:
-        """See scans, logins and logouts, in the words of starter bots or in opsbot's JSON.
-
-        All of them, however many: a flood of forged lines must not keep the signed one back.
-        """
+        """See all scans, logins and logouts, however many: a flood of forged lines must not keep the signed one back."""
         patterns = {**ACCOUNT_PATTERNS, "scan": self.scan_pattern, "login": self.login_pattern}
         return [Rule(pattern, name, per_minute=0) for name, pattern in patterns.items()]
 
@@ -80,7 +77,7 @@ class QrRescue(Operation):
             told = self._login(ctx, record, is_trusted=is_trusted)
         elif record.kind is RecordKind.LOGOUT:
             told = self._out(ctx, SIGNED) if is_trusted else self._gone(ctx)
-        elif is_trusted or ctx.state.get("out") == SILENT:
+        elif is_trusted or self._is_silent(ctx):
             told = self._scan(ctx, record, is_trusted=is_trusted)
         else:
             told = self._doubt(ctx, record)
@@ -102,8 +99,10 @@ class QrRescue(Operation):
         """Note that the partner is out; a signature outweighs silence."""
         if ctx.state.pop("awaiting", None):
             ctx.after("unanswered", None)  # nobody who is out answers a test
-        if known_by == SIGNED:
-            ctx.state.pop("answered", None)  # an answer from before counts no more
+        if known_by == SIGNED and ctx.state.get("out") != SIGNED:
+            # An answer from before counts no more, and what was only believed for want of one is not to be scanned.
+            for key in ("answered", "code", "code_at", "seen", "pushed", "doubted"):
+                ctx.state.pop(key, None)
         if not ctx.state.get("out"):
             ctx.state["out_at"] = ctx.now.isoformat()
             ctx.after("escalate", timedelta(minutes=self.escalate_minutes))
@@ -143,31 +142,23 @@ class QrRescue(Operation):
         if status is ScanStatus.WAITING:
             return self._say(ctx, en="no code: tap confirm on the phone.", zh="没有二维码：请在手机上点确认。")
         if status is ScanStatus.SCANNED:
-            return self._say(
-                ctx,
-                en="scanned; confirm on the phone. A verification code is to be typed on the device, never in a chat.",
-                zh="已扫码，请在手机上确认。若要求验证码，请在设备上输入，切勿发到聊天里。",
-            )
+            en = "scanned; confirm on the phone. A verification code is to be typed on the device, never in a chat."
+            return self._say(ctx, en=en, zh="已扫码，请在手机上确认。若要求验证码，请在设备上输入，切勿发到聊天里。")
         if status is not ScanStatus.CONFIRMED:
             return None
         confirms = int(str(ctx.state.get("confirms", 0))) + 1
         ctx.state["confirms"] = confirms
-        if confirms >= SUSPICIOUS_CONFIRMS:
-            return self._say(
-                ctx,
-                en=f"confirmed {confirms} times without a login: the account may be restricted. Stop scanning.",
-                zh=f"已确认 {confirms} 次仍未登录：账号可能受限，请停止扫码。",
-            )
-        return self._say(ctx, en="confirmed on the phone; waiting for the login.", zh="手机已确认，等待登录。")
+        if confirms < SUSPICIOUS_CONFIRMS:
+            return self._say(ctx, en="confirmed on the phone; waiting for the login.", zh="手机已确认，等待登录。")
+        en = f"confirmed {confirms} times without a login: the account may be restricted. Stop scanning."
+        return self._say(ctx, en=en, zh=f"已确认 {confirms} 次仍未登录：账号可能受限，请停止扫码。")
 
     def _code(self, ctx: Context, payload: str, *, is_trusted: bool) -> Iterator[Notification]:
         """Keep the newest code and send it while it is time to."""
         if not is_login_payload(payload, (*LOGIN_HOSTS, *(host.lower() for host in self.login_hosts))):
             if is_trusted or self._is_within_rate(ctx):
-                said = self._say(
-                    ctx, en="its log shows a code of a foreign host; it was not sent.", zh="日志中的二维码指向陌生网站，未发送。"
-                )
-                yield from self._tell(ctx, said)
+                en, zh = "its log shows a code of a foreign host; it was not sent.", "日志中的二维码指向陌生网站，未发送。"
+                yield from self._tell(ctx, self._say(ctx, en=en, zh=zh))
             return
         ctx.state["code"], ctx.state["code_at"] = payload, ctx.now.isoformat()
         is_new = ctx.state.get("pushed") != payload
@@ -188,9 +179,15 @@ class QrRescue(Operation):
 
     # What is not believed yet
 
+    def _is_silent(self, ctx: Context) -> bool:
+        """Tell whether the partner is out by its silence, which it has neither just broken nor kept for too long unasked."""
+        if ctx.state.get("out") != SILENT or ctx.state.get("awaiting") or ctx.state.get("answered"):
+            return False
+        return ctx.now - self._pinged_at(ctx) <= timedelta(minutes=self.push_minutes)
+
     def _doubt(self, ctx: Context, record: AccountRecord) -> Iterator[Notification]:
         """Keep an unsigned code back until the partner has had the time to show that it is not out."""
-        if ctx.state.get("out") == SIGNED:
+        if ctx.state.get("out") == SIGNED or ctx.state.get("answered"):
             return  # whoever can forge a line waits for just the moment when people expect a code
         if record.status is ScanStatus.WAITING and record.payload:
             ctx.state["doubted"] = record.payload
@@ -205,20 +202,34 @@ class QrRescue(Operation):
         return self._ping(ctx)
 
     def _ping(self, ctx: Context, purpose: str = "ping") -> Iterator[Notification]:
-        """Ask the partner whether it is there; forged lines must not make a flood of it."""
-        if ctx.state.get("awaiting") or (purpose == "ping" and ctx.state.get("out")):
+        """Ask the partner whether it is there, not in a flood; who is out is asked only because of a code that is in doubt."""
+        if ctx.state.get("awaiting") or (purpose == "ping" and ctx.state.get("out") and not ctx.state.get("doubted")):
             return
-        next_at = datetime.fromisoformat(str(ctx.state.get("pinged_at", EPOCH))) + timedelta(seconds=self.ping_every_s)
+        next_at = self._pinged_at(ctx) + timedelta(seconds=self.ping_every_s)
         if ctx.now < next_at:
             ctx.after(purpose, next_at - ctx.now)
             return
         yield self._test(ctx, purpose)
 
+    def _pinged_at(self, ctx: Context) -> datetime:
+        """When the partner was last asked; a time that is still to come says only that the clock was set back."""
+        at = datetime.fromisoformat(str(ctx.state.get("pinged_at", EPOCH)))
+        return at if at <= ctx.now else datetime.fromisoformat(EPOCH)
+
     def _test(self, ctx: Context, purpose: str) -> Notification:
         within_s = self.ping_timeout_s if purpose == "ping" else self.answer_within_s
         ctx.state["pinged_at"], ctx.state["awaiting"] = ctx.now.isoformat(), purpose
+        ctx.state["left"] = self._leaves(ctx)
         ctx.after("unanswered", timedelta(seconds=within_s))
         return Notification(self.login_test, key=purpose, severity=Severity.URGENT, supersedes=True, chat=ctx.partner_chat)
+
+    def _leaves(self, ctx: Context) -> bool:
+        """Tell whether the channel to the partner is up, and was when it was asked; where that is unknown (a replay), it is."""
+        for part in ctx.parts():
+            if ctx.partner_chat and (part.kind, part.name) == ("channel", ctx.partner_chat.channel):
+                is_up = part.state == "RUNNING" and (not part.detail or part.detail.startswith("logged in"))
+                return is_up and not self._pinged_at(ctx) < part.since_at <= ctx.now
+        return True
 
     # The login
 
@@ -242,10 +253,8 @@ class QrRescue(Operation):
         if not is_trusted and not self._is_within_rate(ctx):
             return
         who = f": {one_line(record.name)} {record.account}" if is_trusted else ctx.text(en=", says its log", zh="（据日志）")
-        said = ctx.text(
-            en=f"Another account logged in instead of {self.partner}{who}. Check it at once.",
-            zh=f"登录的不是 {self.partner}，而是另一个账号{who}。请立即检查。",
-        )
+        en = f"Another account logged in instead of {self.partner}{who}. Check it at once."
+        said = ctx.text(en=en, zh=f"登录的不是 {self.partner}，而是另一个账号{who}。请立即检查。")
         yield Notification(said, key="other_account", severity=Severity.URGENT)
 
     def _back(self, ctx: Context) -> Iterator[Notification]:
@@ -263,8 +272,7 @@ class QrRescue(Operation):
         """Draw the conclusion from silence, or from an answer."""
         told: Iterable[Notification] = ()
         if key == "escalate" and ctx.state.get("out") and not ctx.state.get("off"):
-            newest = Notification(self._newest(ctx), KEY, Severity.URGENT, valid_for_s=self._valid_s(ctx), escalate=True)
-            told = (newest,)
+            told = (Notification(self._newest(ctx), KEY, Severity.URGENT, valid_for_s=self._valid_s(ctx), escalate=True),)
         elif key in ("ping", "login"):
             told = self._ping(ctx, key)
         elif key == "answered" and ctx.state.pop("answered", None) and ctx.state.get("out"):
@@ -278,6 +286,10 @@ class QrRescue(Operation):
             yield notification
 
     def _unanswered(self, ctx: Context, purpose: object) -> Iterator[Notification]:
+        """Draw the conclusion, unless the question may not have left, or the answer came while nobody listened."""
+        if purpose and not (ctx.state.pop("left", False) and self._leaves(ctx)):
+            yield self._test(ctx, str(purpose))
+            return
         doubted = ctx.state.pop("doubted", None)
         if purpose == "login":
             if ctx.state.get("out") == SILENT:
@@ -285,7 +297,7 @@ class QrRescue(Operation):
             yield self._say(ctx, en="the login test was not answered; check it.", zh="登录测试没有得到回应，请检查。")
         elif purpose == "ping" and not isinstance(doubted, str):
             yield from self._out(ctx, SILENT)
-        if purpose and isinstance(doubted, str) and not ctx.state.get("out"):
+        if purpose and isinstance(doubted, str) and ctx.state.get("out") != SIGNED:
             code = AccountRecord(kind=RecordKind.SCAN, status=ScanStatus.WAITING, payload=doubted)
             yield from self._scan(ctx, code, is_trusted=False)
 
@@ -298,7 +310,9 @@ class QrRescue(Operation):
         was_asked = ctx.state.pop("awaiting", None) is not None
         ctx.state.pop("doubted", None)  # it answers, so it is not out: the code was forged, or is history
         ctx.after("unanswered", None)
-        if was_asked or ctx.state.get("out") == SILENT:
+        if is_silent := ctx.state.get("out") == SILENT:
+            ctx.state.pop("code", None)
+        if was_asked or is_silent:
             ctx.state["answered"] = True
             ctx.after("answered", AT_ONCE)
         return ""
@@ -353,21 +367,20 @@ class QrRescue(Operation):
         off = ctx.text(en=" The rescue is off.", zh="救援已关闭。") if ctx.state.get("off") else ""
         since = str(ctx.state.get("out_at" if ctx.state.get("out") else "back_at", ""))[:19]
         if ctx.state.get("out"):
-            code = ctx.text(en="send qr for its code", zh="发送 qr 获取二维码")
-            none = ctx.text(en="no valid code at the moment", zh="目前没有有效的二维码")
-            has = code if self._valid_s(ctx) > 0 else none
-            return ctx.text(
-                en=f"{self.partner} is out since {since}Z; {has}.{off}", zh=f"{self.partner} 自 {since}Z 起未登录；{has}。{off}"
+            has = ctx.text(en="no valid code at the moment", zh="目前没有有效的二维码")
+            if self._valid_s(ctx) > 0:
+                has = ctx.text(en="send qr for its code", zh="发送 qr 获取二维码")
+            said = ctx.text(
+                en=f"{self.partner} is out since {since}Z; {has}.", zh=f"{self.partner} 自 {since}Z 起未登录；{has}。"
             )
+            return said + off
         if ctx.state.get("awaiting"):
-            return ctx.text(
-                en=f"{self.partner}: waiting for an answer to a test.{off}", zh=f"{self.partner}：正在等待测试回应。{off}"
+            return (
+                ctx.text(en=f"{self.partner}: waiting for an answer to a test.", zh=f"{self.partner}：正在等待测试回应。") + off
             )
         seen = ctx.text(en=f" since {since}Z", zh=f"（自 {since}Z）") if since else ""
-        return ctx.text(
-            en=f"{self.partner} is logged in{seen}, as far as its log says.{off}",
-            zh=f"据日志，{self.partner} 已登录{seen}。{off}",
-        )
+        en = f"{self.partner} is logged in{seen}, as far as its log says."
+        return ctx.text(en=en, zh=f"据日志，{self.partner} 已登录{seen}。") + off
 
     def _say(self, ctx: Context, *, en: str, zh: str) -> Notification:
         said = ctx.text(en=f"{self.partner}: {en}", zh=f"{self.partner}：{zh}")
@@ -380,7 +393,7 @@ class QrRescue(Operation):
         """Count something unsigned that would be said."""
         sent = ctx.state.get("unverified_at")
         known = [str(at) for at in sent] if isinstance(sent, list) else []
-        recent = [at for at in known if datetime.fromisoformat(at) > ctx.now - timedelta(minutes=1)]
+        recent = [at for at in known if AT_ONCE <= ctx.now - datetime.fromisoformat(at) < timedelta(minutes=1)]
         is_within = len(recent) < self.unverified_per_minute
         ctx.state["unverified_at"] = [*recent, ctx.now.isoformat()] if is_within else list(recent)
         return is_within

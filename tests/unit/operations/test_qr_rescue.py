@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from operations.qr_rescue import QrRescue
 from opsbot.api import Output, QrCode, ScanStatus, Severity
 from opsbot.core.account_record import json_record, starter_record
+from opsbot.core.change import Json
 from opsbot.core.chat import AccountEvent, AccountEventKind
-from opsbot.testing import Bot, Harness
+from opsbot.testing import NOON, Bot, Harness
 
 KEY = "a key of the pair"
 CODE = "http://weixin.qq.com/x/AbC"
@@ -368,6 +369,53 @@ async def test_ping_survives_a_crash(rescue: Rescue) -> None:
     assert kinds(await rescue.bot.passes(seconds=8)) == ["picture"]
 
 
+async def test_partner_is_asked_again_when_its_answer_may_have_come_during_a_restart(rescue: Rescue) -> None:
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.passes(seconds=1)
+    await rescue.bot.restarts(killed=True)
+
+    assert kinds(await rescue.bot.passes(seconds=7)) == ["ping"]
+    assert kinds(await rescue.bot.passes(seconds=8)) == ["picture"]
+
+
+async def test_answer_after_a_restart_drops_a_code_from_before_it(rescue: Rescue) -> None:
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.passes(seconds=1)
+    await rescue.bot.restarts(killed=True)
+    await rescue.bot.passes(seconds=7)
+    await rescue.bot.hears_partner("pong")
+
+    assert await rescue.bot.passes(minutes=5) == []
+
+
+async def test_silence_counts_for_nothing_while_the_channel_to_the_partner_is_away(rescue: Rescue) -> None:
+    await rescue.bot.starts()
+    rescue.bot.channel.goes_away("reconnect")
+    await rescue.bot.reads(rescue.scan(key=""))
+
+    assert set(kinds(await rescue.bot.passes(minutes=3))) == {"ping"}
+
+
+async def test_silence_counts_for_nothing_while_the_account_that_asks_is_logged_out(rescue: Rescue) -> None:
+    await rescue.bot.starts()
+    rescue.bot.channel.logs_out("alice")
+    await rescue.bot.reads(rescue.scan(key=""))
+
+    assert set(kinds(await rescue.bot.passes(minutes=3))) == {"ping"}
+
+
+async def test_partner_has_its_whole_time_to_answer_once_the_account_that_asks_is_logged_in_again(rescue: Rescue) -> None:
+    await rescue.bot.starts()
+    rescue.bot.channel.logs_out("alice")
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.passes(seconds=7)
+    rescue.bot.channel.logs_in("alice")
+    asked = await rescue.bot.passes(seconds=2)
+
+    assert kinds(asked) == ["ping"]
+    assert kinds(await rescue.bot.passes(seconds=7)) == ["picture"]
+
+
 async def test_forged_lines_make_no_flood_of_pings(harness: Harness) -> None:
     rescue = Rescue(harness(QrRescue(partner=PARTNER, ping_every_s=20), pair_key=KEY))
     for _ in range(10):
@@ -396,6 +444,89 @@ async def test_unsigned_codes_are_limited_per_minute(rescue: Rescue) -> None:
 
     assert kinds(told) == ["picture"] * 3
     assert kinds(await rescue.bot.reads(rescue.scan(NEWER, key=""))) == ["picture"]
+
+
+async def test_signed_logout_drops_a_code_that_was_believed_for_silence_alone(rescue: Rescue) -> None:
+    await is_out_and_silent(rescue)
+    await rescue.bot.reads(rescue.scan(key=""), rescue.logout())
+
+    assert kinds(await rescue.bot.says("qr")) == ["out"]
+
+
+async def test_lasting_signed_outage_is_not_told_with_a_code_from_before_it(harness: Harness) -> None:
+    rescue = Rescue(harness(QrRescue(partner=PARTNER, escalate_minutes=3), pair_key=KEY))
+    await is_out_and_silent(rescue)
+    await rescue.bot.reads(rescue.scan(key=""), rescue.logout())
+
+    assert kinds(await rescue.bot.passes(minutes=3)) == ["out"]
+
+
+async def test_unsigned_code_during_a_login_test_waits_for_its_answer(rescue: Rescue) -> None:
+    await is_out_and_silent(rescue)
+    await rescue.bot.passes(minutes=1)
+    during = await rescue.bot.reads(rescue.login(key=""), rescue.scan(key=""))
+    await rescue.bot.hears_partner("pong")
+
+    assert kinds(during) == ["ping"]
+    assert await rescue.bot.passes(minutes=5) == []
+
+
+async def test_unsigned_code_between_the_answer_and_what_follows_from_it_is_not_sent(harness: Harness) -> None:
+    state: dict[str, Json] = {"out": "silent", "out_at": NOON.isoformat(), "pinged_at": NOON.isoformat(), "answered": True}
+    rescue = Rescue(harness(QrRescue(partner=PARTNER), pair_key=KEY, state=state))
+
+    assert await rescue.bot.reads(rescue.scan(key="")) == []
+    assert "doubted" not in rescue.bot.state
+
+
+async def test_answer_takes_back_the_code_that_silence_made_believed(rescue: Rescue) -> None:
+    await is_out_and_silent(rescue)
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.hears_partner("pong")
+
+    assert "code" not in rescue.bot.state
+
+
+async def test_silence_of_long_ago_is_asked_about_again(rescue: Rescue) -> None:
+    await is_out_and_silent(rescue)
+    await rescue.bot.passes(hours=5)
+    told = await rescue.bot.reads(rescue.scan(key=""))
+    shown = await rescue.bot.says("qr")
+    await rescue.bot.hears_partner("pong")
+
+    assert (kinds(told), kinds(shown)) == (["ping"], ["out"])
+    assert "out" not in rescue.bot.state
+
+
+async def test_code_after_a_silence_of_long_ago_is_given_once_the_partner_is_silent_again(rescue: Rescue) -> None:
+    await is_out_and_silent(rescue)
+    await rescue.bot.passes(hours=5)
+    await rescue.bot.reads(rescue.scan(key=""))
+    await rescue.bot.passes(seconds=8)
+
+    assert kinds(await rescue.bot.says("qr")) == ["picture"]
+
+
+async def test_unsigned_logout_is_no_reason_to_ask_again_who_is_out(rescue: Rescue) -> None:
+    await is_out_and_silent(rescue)
+    await rescue.bot.passes(hours=5)
+
+    assert await rescue.bot.reads(rescue.logout(key="")) == []
+
+
+async def test_ping_of_a_time_still_to_come_keeps_no_other_back(harness: Harness) -> None:
+    tomorrow = (NOON + timedelta(days=1)).isoformat()
+    rescue = Rescue(harness(QrRescue(partner=PARTNER), pair_key=KEY, state={"pinged_at": tomorrow}))
+
+    assert kinds(await rescue.bot.reads(rescue.scan(key=""))) == ["ping"]
+
+
+async def test_codes_of_a_time_still_to_come_do_not_count_for_the_rate(harness: Harness) -> None:
+    tomorrow = (NOON + timedelta(days=1)).isoformat()
+    rescue = Rescue(harness(QrRescue(partner=PARTNER), pair_key=KEY, state={"unverified_at": [tomorrow] * 3}))
+    await is_out_and_silent(rescue)
+
+    assert kinds(await rescue.bot.reads(rescue.scan(key=""))) == ["picture"]
 
 
 async def test_signed_codes_are_not_limited(rescue: Rescue) -> None:
