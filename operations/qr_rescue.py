@@ -187,7 +187,7 @@ class QrRescue(Operation):
 
     def _doubt(self, ctx: Context, record: AccountRecord) -> Iterator[Notification]:
         """Keep an unsigned code back until the partner has had the time to show that it is not out."""
-        if ctx.state.get("out") == SIGNED or ctx.state.get("answered"):
+        if ctx.state.get("out") == SIGNED or (ctx.state.get("out") and ctx.state.get("answered")):
             return  # whoever can forge a line waits for just the moment when people expect a code
         if record.status is ScanStatus.WAITING and record.payload:
             ctx.state["doubted"] = record.payload
