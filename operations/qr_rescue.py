@@ -99,9 +99,9 @@ class QrRescue(Operation):
         """Note that the partner is out; a signature outweighs silence."""
         if ctx.state.pop("awaiting", None):
             ctx.after("unanswered", None)  # nobody who is out answers a test
-        if known_by == SIGNED and ctx.state.get("out") != SIGNED:
-            # An answer from before counts no more, and what was only believed for want of one is not to be scanned.
-            for key in ("answered", "code", "code_at", "seen", "pushed", "doubted"):
+        if known_by == SIGNED:  # an answer from before counts no more, nor what was only believed for want of one
+            unsigned = () if ctx.state.get("out") == SIGNED else ("code", "code_at", "seen", "pushed", "doubted")
+            for key in ("answered", *unsigned):
                 ctx.state.pop(key, None)
         if not ctx.state.get("out"):
             ctx.state["out_at"] = ctx.now.isoformat()
@@ -187,7 +187,7 @@ class QrRescue(Operation):
 
     def _doubt(self, ctx: Context, record: AccountRecord) -> Iterator[Notification]:
         """Keep an unsigned code back until the partner has had the time to show that it is not out."""
-        if ctx.state.get("out") == SIGNED or ctx.state.get("answered"):
+        if ctx.state.get("out") == SIGNED or (ctx.state.get("out") and ctx.state.get("answered")):
             return  # whoever can forge a line waits for just the moment when people expect a code
         if record.status is ScanStatus.WAITING and record.payload:
             ctx.state["doubted"] = record.payload

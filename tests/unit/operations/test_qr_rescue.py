@@ -479,6 +479,12 @@ async def test_unsigned_code_between_the_answer_and_what_follows_from_it_is_not_
     assert "doubted" not in rescue.bot.state
 
 
+async def test_unsigned_code_just_after_the_answer_of_a_partner_that_is_in_is_asked_about(harness: Harness) -> None:
+    rescue = Rescue(harness(QrRescue(partner=PARTNER), pair_key=KEY, state={"answered": True}))
+
+    assert kinds(await rescue.bot.reads(rescue.scan(key=""))) == ["ping"]
+
+
 async def test_answer_takes_back_the_code_that_silence_made_believed(rescue: Rescue) -> None:
     await is_out_and_silent(rescue)
     await rescue.bot.reads(rescue.scan(key=""))
